@@ -1,0 +1,3 @@
+"""
+The operator's HTTP port: health, metrics, status.
+"""

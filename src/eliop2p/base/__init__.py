@@ -1,0 +1,3 @@
+"""
+Configuration, errors, logs and metrics: what knows nothing of the rest.
+"""

@@ -1,0 +1,3 @@
+"""
+The cache tiers and the one door to a chunk.
+"""

@@ -1,0 +1,3 @@
+"""
+The eliop2p command.
+"""

@@ -1,0 +1,3 @@
+"""
+The control plane: its messages, its server and its client.
+"""

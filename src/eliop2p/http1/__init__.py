@@ -1,0 +1,3 @@
+"""
+HTTP/1.1 heads and body framing without a socket.
+"""

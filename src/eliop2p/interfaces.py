@@ -1,0 +1,656 @@
+"""
+What the components know of each other: every interface, in one place.
+
+Methods that may wait return a Deferred; a caller that no longer wants the result
+cancels it. Unless a method says otherwise it runs, and calls back, in the reactor
+thread, and lengths are in bytes.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.plugin import IPlugin
+from zope.interface import Attribute, Interface
+
+from eliop2p.http1.message import RequestHead, ResponseHead
+from eliop2p.model.chunk import Chunk, ChunkId, Digest, ObjectId
+from eliop2p.model.peer import Membership, PeerInfo
+from eliop2p.model.span import Span
+
+_T = TypeVar("_T")
+
+
+class INetwork(Interface):
+    """
+    The way to other machines.
+    """
+
+    def listen(host: str, port: int, factory: IProtocolFactory) -> IListeningPort:
+        """
+        Accept TCP connections.
+
+        Raises:
+            twisted.internet.error.CannotListenError: The port is taken.
+        """
+
+    def connect(
+        host: str, port: int, factory: IProtocolFactory, timeout: float, tls: bool
+    ) -> "Deferred[Any]":
+        """
+        Open a TCP connection, within TLS when asked.
+
+        Args:
+            timeout: Seconds until the attempt fails.
+            tls: Verify the server's certificate for host and encrypt.
+
+        Returns:
+            The protocol that the factory built.
+        """
+
+
+class IWorker(Interface):
+    """
+    Runs what would block the reactor: disk and long hashing.
+    """
+
+    def run(function: Callable[..., _T], *args: object) -> "Deferred[_T]":
+        """
+        Call the function elsewhere and give its result or its exception.
+        """
+
+
+class IBodySender(Interface):
+    """
+    The outgoing side of one connection to a client.
+    """
+
+    def send(span: Span, more: bool) -> "Deferred[None]":
+        """
+        Send bytes; one call at a time.
+
+        Args:
+            span: What to send; must stay valid until the Deferred fires.
+            more: Whether the caller has more to send at once, so that a head can share
+                a packet with its body.
+
+        Returns:
+            Fires when the kernel has taken every byte: this is the back-pressure.
+            Fails with a ConnectionLost when the client is gone.
+        """
+
+    def close() -> None:
+        """
+        Give up whatever the sender holds; a pending send fails.
+        """
+
+
+# --- the store ---------------------------------------------------------------------
+
+
+class IBodySource(Interface):
+    """
+    A request body that arrives while it is being forwarded.
+    """
+
+    def start(
+        write: Callable[[bytes], None],
+        finished: Callable[[], None],
+        failed: Callable[[], None],
+    ) -> None:
+        """
+        Begin to deliver raw body bytes, with their transfer framing. Exactly one of
+        finished and failed is called, last.
+        """
+
+    def pause() -> None:
+        """
+        Deliver nothing until resumed.
+        """
+
+    def resume() -> None:
+        """
+        Deliver again.
+        """
+
+    def stop() -> None:
+        """
+        Deliver nothing more: the store has answered or is gone.
+        """
+
+
+class IBodyReceiver(Interface):
+    """
+    Where a response body goes.
+    """
+
+    def data_received(data: bytes) -> None:
+        """
+        Take raw body bytes, with their transfer framing.
+        """
+
+    def body_ended() -> None:
+        """
+        The body is complete according to its framing.
+        """
+
+    def body_failed(error: Exception) -> None:
+        """
+        The body broke off: an :class:`~eliop2p.base.errors.OriginError`.
+        """
+
+
+class IOriginResponse(Interface):
+    """
+    An answer of the store whose head is known and whose body waits, paused.
+    """
+
+    head: ResponseHead = Attribute("The head, as the store sent it.")
+
+    def deliver(receiver: IBodyReceiver) -> None:
+        """
+        Begin to deliver the body; once.
+        """
+
+    def pause() -> None:
+        """
+        Deliver nothing until resumed.
+        """
+
+    def resume() -> None:
+        """
+        Deliver again.
+        """
+
+    def abort() -> None:
+        """
+        Drop the rest of the body, closing the connection unless the body had ended.
+        The receiver hears nothing more.
+        """
+
+
+class IOrigin(Interface):
+    """
+    An object store that speaks S3, or something that answers as one would.
+    """
+
+    name: bytes = Attribute("What the store is called in cache keys: scheme://host:port")
+
+    def request(
+        head: RequestHead,
+        body: IBodySource | None,
+        interim: Callable[[ResponseHead], None] | None,
+    ) -> "Deferred[IOriginResponse]":
+        """
+        Send a request as it is and wait for the head of the final answer.
+
+        A request without a body whose method is GET or HEAD is tried once more when a
+        kept-alive connection died before it answered anything.
+
+        Args:
+            head: Sent byte for byte.
+            body: The request body, if it has one.
+            interim: Told of 1xx answers.
+
+        Raises:
+            OriginUnavailable: There is no answer (in the Deferred).
+            WrongAnswer: The answer is not HTTP (in the Deferred).
+        """
+
+    def close() -> "Deferred[None]":
+        """
+        Close idle connections and wait for none of the others.
+        """
+
+
+# --- the cache ---------------------------------------------------------------------
+
+
+@attrs.frozen
+class CacheUsage:
+    """
+    How full a backend is.
+
+    Attributes:
+        used: Bytes that count against the capacity.
+        capacity: Bytes it may hold.
+        chunks: Complete chunks it holds.
+        degraded: Why it does not take part at the moment, empty when it does.
+    """
+
+    used: int
+    capacity: int
+    chunks: int
+    degraded: str = ""
+
+
+class IChunkHandle(Interface):
+    """
+    A complete chunk, kept readable until the handle is closed, even when evicted.
+    """
+
+    length: int = Attribute("Length of the chunk.")
+    digest: Digest = Attribute("BLAKE3 of its content, checked when it was opened.")
+
+    def span(offset: int, limit: int) -> Span:
+        """
+        Give up to limit bytes from offset, valid while the handle is open.
+        """
+
+    def close() -> None:
+        """
+        Let go of the chunk. Closing twice is a bug and raises LocalProtocolError.
+        """
+
+
+class ICacheBackend(Interface):
+    """
+    A byte-bounded store of complete chunks.
+    """
+
+    def start() -> "Deferred[None]":
+        """
+        Find what an earlier run left. May be used before it has fired; then what has
+        not been found yet counts as absent.
+        """
+
+    def stop() -> "Deferred[None]":
+        """
+        Finish what is being written.
+        """
+
+    def contains(chunk_id: ChunkId) -> bool:
+        """
+        Tell whether the chunk is, as far as is known without looking, held.
+        """
+
+    def digest_of(chunk_id: ChunkId) -> Digest | None:
+        """
+        Give the digest under which the chunk was kept, or None when it is absent.
+        """
+
+    def open(chunk_id: ChunkId) -> "Deferred[IChunkHandle | None]":
+        """
+        Open a chunk after checking its digest.
+
+        Returns:
+            None when the chunk is absent; a corrupt one is dropped and absent.
+        """
+
+    def put(chunk_id: ChunkId, data: memoryview, digest: Digest) -> "Deferred[bool]":
+        """
+        Keep a chunk, making room for it by dropping others.
+
+        Args:
+            chunk_id: Its name.
+            data: Its content; the backend may keep the view, nobody writes to it any
+                more.
+            digest: BLAKE3 of the content.
+
+        Returns:
+            Whether the chunk is held now. A backend refuses what does not fit, and
+            everything while it is degraded; it never fails.
+        """
+
+    def remove(chunk_id: ChunkId) -> "Deferred[bool]":
+        """
+        Drop a chunk; open handles stay readable.
+
+        Returns:
+            Whether it was there.
+        """
+
+    def chunk_ids() -> Iterator[ChunkId]:
+        """
+        Name every chunk held, as of the call.
+        """
+
+    def usage() -> CacheUsage:
+        """
+        Tell how full the backend is.
+        """
+
+
+@attrs.frozen
+class BackendSettings:
+    """
+    What a backend is made from.
+
+    Attributes:
+        capacity: Bytes that it may hold.
+        path: The directory it may use; only given to disk backends.
+        eviction_threshold: Part of the capacity at which eviction begins.
+        eviction_target: Part of the capacity down to which it goes.
+    """
+
+    capacity: int
+    path: str
+    eviction_threshold: float
+    eviction_target: float
+
+
+class ICacheBackendFactory(IPlugin):
+    """
+    Makes a backend; found by name among the plugins in ``eliop2p.plugins``.
+    """
+
+    name: str = Attribute("What ``memory_backend`` and ``disk_backend`` call it.")
+
+    def make(
+        settings: BackendSettings,
+        worker: IWorker,
+        dropped: Callable[[ChunkId], None],
+    ) -> ICacheBackend:
+        """
+        Make a backend.
+
+        Args:
+            settings: Its bounds.
+            worker: Where its blocking work goes.
+            dropped: To be told of each chunk that is no longer held without having
+                been removed by name: evicted or corrupt.
+
+        Raises:
+            StartError: The directory cannot be used.
+        """
+
+
+class IRecordStore(Interface):
+    """
+    Remembers small records by object across restarts; bounded, oldest use out first.
+    """
+
+    def get(object_id: ObjectId) -> "Deferred[bytes | None]":
+        """
+        Give a record, or None.
+        """
+
+    def put(object_id: ObjectId, record: bytes) -> "Deferred[None]":
+        """
+        Keep a record in place of an earlier one.
+        """
+
+    def remove(object_id: ObjectId) -> "Deferred[None]":
+        """
+        Drop a record if there is one.
+        """
+
+
+# --- chunks in motion --------------------------------------------------------------
+
+
+class IChunkSink(Interface):
+    """
+    A chunk that is being received.
+    """
+
+    chunk: Chunk = Attribute("Which chunk.")
+    filled: int = Attribute("How many bytes it has from its start without a gap.")
+
+    def write(offset: int, data: bytes | memoryview) -> None:
+        """
+        Put bytes in their place; they are copied.
+
+        Raises:
+            WrongAnswer: They reach past the end of the chunk.
+        """
+
+    def digest() -> "Deferred[Digest]":
+        """
+        Compute the digest of the complete chunk.
+        """
+
+
+class IChunkReading(Interface):
+    """
+    Somebody reads a chunk, whether it is complete or still arriving.
+    """
+
+    length: int = Attribute("Length of the chunk.")
+    filled: int = Attribute("Bytes there from the start without a gap.")
+    digest: Digest | None = Attribute("The digest, None while the chunk is arriving.")
+    source: str = Attribute(
+        "Where its bytes come from: memory, disk, peer, origin; empty while unknown."
+    )
+
+    def read(offset: int, limit: int) -> "Deferred[Span]":
+        """
+        Wait until there is at least one byte at offset.
+
+        The last byte of a chunk that is arriving is given only after the digest of the
+        whole has been checked.
+
+        Returns:
+            Between 1 and limit bytes, valid until the reading is closed.
+
+        Raises:
+            ChunkUnavailable, CorruptChunk, OriginError: The chunk will not come (in
+                the Deferred).
+        """
+
+    def close() -> None:
+        """
+        Stop reading. The last reader of a chunk that is arriving stops its arrival.
+        """
+
+
+class IChunkOrigin(Interface):
+    """
+    The right to read an object from the store, borrowed from one client's request.
+    """
+
+    def can_read(chunk: Chunk) -> bool:
+        """
+        Tell whether the client's request allows to read the chunk at this moment.
+        """
+
+    def read(sink: IChunkSink) -> "Deferred[None]":
+        """
+        Fill a chunk from the store, from where it is filled to its end. May be
+        cancelled, and called again later for what is missing.
+
+        Raises:
+            OriginError: The store did not give the bytes (in the Deferred).
+        """
+
+    def passed_over(chunk: Chunk) -> None:
+        """
+        The chunk came from elsewhere and will not be read from the store.
+        """
+
+
+@attrs.frozen
+class Fetched:
+    """
+    How a chunk arrived.
+
+    Attributes:
+        digest: BLAKE3 of its content, checked against what others said of it.
+        source: ``peer`` or ``origin``: where its last byte came from.
+    """
+
+    digest: Digest
+    source: str
+
+
+class IChunkSource(Interface):
+    """
+    Gets chunks that this node does not have, and tells others of those it has.
+    """
+
+    def fetch(sink: IChunkSink, origin: IChunkOrigin) -> "Deferred[Fetched]":
+        """
+        Fill a chunk from peers, or from the store when it falls to this node.
+
+        Raises:
+            ChunkUnavailable: No source could give it (in the Deferred).
+            CorruptChunk: What came does not match its digest (in the Deferred).
+            OriginError: The store refused or failed (in the Deferred).
+        """
+
+    def announce(chunk_id: ChunkId, digest: Digest) -> None:
+        """
+        The node holds the chunk now.
+        """
+
+    def withdraw(chunk_id: ChunkId) -> None:
+        """
+        The node no longer holds the chunk.
+        """
+
+
+class IChunkReader(Interface):
+    """
+    The one door to a chunk for the proxy.
+    """
+
+    def open(chunk: Chunk, origin: IChunkOrigin) -> "Deferred[IChunkReading]":
+        """
+        Open a chunk: from a tier, by joining its arrival, or by having it fetched.
+        """
+
+    def where(chunk_id: ChunkId) -> str:
+        """
+        Tell where a chunk is without touching it: ``memory``, ``disk``, or empty.
+        """
+
+
+class ILocalChunks(Interface):
+    """
+    What a node has for its peers.
+    """
+
+    def open_local(chunk_id: ChunkId) -> "Deferred[IChunkReading | None]":
+        """
+        Open a chunk that is held or arriving; None when it is neither.
+        """
+
+    def holdings() -> Iterator[tuple[ChunkId, Digest]]:
+        """
+        Name every complete chunk with its digest, as of the call.
+        """
+
+
+class IObjectDirectory(Interface):
+    """
+    What the cluster knows of objects' current versions.
+    """
+
+    def find(object_id: ObjectId) -> "Deferred[bytes | None]":
+        """
+        Ask for the record of an object.
+
+        Returns:
+            The record, or None: then the caller has the turn to learn it from the
+            store, and must :meth:`publish` it or :meth:`release` the turn. Others wait
+            for that, within a bound.
+        """
+
+    def publish(object_id: ObjectId, record: bytes) -> None:
+        """
+        Tell the cluster what the store said of an object.
+        """
+
+    def release(object_id: ObjectId) -> None:
+        """
+        Give the turn back without having learnt anything.
+        """
+
+    def forget(object_id: ObjectId) -> None:
+        """
+        Tell the cluster that the object has been written to.
+        """
+
+
+# --- the cluster -------------------------------------------------------------------
+
+
+class IMembership(Interface):
+    """
+    Who is alive.
+    """
+
+    def current() -> Membership:
+        """
+        Give the members at this moment, this node among them.
+        """
+
+    def watch(changed: Callable[[Membership], None]) -> None:
+        """
+        Be told of each change, after it.
+        """
+
+    def update(membership: Membership) -> None:
+        """
+        Take a newer list of members from the control plane.
+        """
+
+
+@attrs.frozen
+class Registration:
+    """
+    The control plane's answer to a registration or a heartbeat.
+
+    Attributes:
+        membership: The live members, or None when they are what the node has.
+        version: The version of the membership.
+    """
+
+    membership: Membership | None
+    version: int
+
+
+@attrs.frozen
+class NodeLoad:
+    """
+    How a node is doing, told with each heartbeat.
+
+    Attributes:
+        memory_used: Bytes in the memory tier.
+        disk_used: Bytes in the disk tier.
+        chunks: Chunks held in either tier.
+        uploads: Uploads to peers under way.
+    """
+
+    memory_used: int
+    disk_used: int
+    chunks: int
+    uploads: int
+
+
+class IControlPlane(Interface):
+    """
+    The place that knows the cluster; reads never depend on it.
+    """
+
+    def register(node: PeerInfo) -> "Deferred[Registration]":
+        """
+        Make this node known.
+        """
+
+    def heartbeat(
+        node_id: str, load: NodeLoad, version: int
+    ) -> "Deferred[Registration | None]":
+        """
+        Say that the node is alive.
+
+        Args:
+            version: The membership version that the node has.
+
+        Returns:
+            None when the control plane does not know the node: register again.
+        """
+
+    def leave(node_id: str) -> "Deferred[None]":
+        """
+        Say that the node goes.
+        """
+
+    def report(
+        node_id: str, held: tuple[ChunkId, ...], gone: tuple[ChunkId, ...]
+    ) -> "Deferred[None]":
+        """
+        Say which chunks the node has come to hold, and which it has let go of.
+        """

@@ -1,0 +1,3 @@
+"""
+The nouns: objects, chunks, ranges, peers. Pure values.
+"""

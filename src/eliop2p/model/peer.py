@@ -1,0 +1,41 @@
+"""
+The members of a cluster.
+"""
+
+import attrs
+
+
+@attrs.frozen
+class PeerInfo:
+    """
+    What every member knows of a member.
+
+    Attributes:
+        node_id: Its name, unique in the cluster.
+        host: Where it can be reached.
+        port: Its P2P port.
+        proxy_port: Its HTTP proxy port, for people.
+        zone: Where it stands, empty when nobody said.
+        weight: Its share of the homes, relative to the others'.
+    """
+
+    node_id: str
+    host: str
+    port: int
+    proxy_port: int = 0
+    zone: str = ""
+    weight: float = 1.0
+
+
+@attrs.frozen
+class Membership:
+    """
+    The live members at one moment.
+
+    Attributes:
+        version: Grows with every change, as far as its source can tell.
+        peers: The members by node id; the node itself is among them.
+    """
+
+    version: int
+    peers: dict[str, PeerInfo]

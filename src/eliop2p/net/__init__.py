@@ -1,0 +1,3 @@
+"""
+Connections, and bodies written to them, on a Twisted reactor.
+"""

@@ -1,0 +1,3 @@
+"""
+Where chunks are and how they travel between nodes.
+"""

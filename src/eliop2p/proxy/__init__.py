@@ -1,0 +1,3 @@
+"""
+The HTTP proxy that clients talk to.
+"""

@@ -1,0 +1,3 @@
+"""
+Object stores: the origins that the cache stands in front of.
+"""

@@ -1,0 +1,3 @@
+"""
+What tests and benchmarks of ElioP2P, and of its plugins, build on.
+"""

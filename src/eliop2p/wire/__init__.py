@@ -1,0 +1,3 @@
+"""
+The binary protocol between nodes without a socket.
+"""

@@ -1,0 +1,3 @@
+"""
+Whole clusters on a clock.
+"""
