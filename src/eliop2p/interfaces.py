@@ -19,8 +19,27 @@ from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.model.chunk import Chunk, ChunkId, Digest, ObjectId
 from eliop2p.model.peer import Membership, PeerInfo
 from eliop2p.model.span import Span
+from eliop2p.wire.events import (
+    Done,
+    FindObject,
+    ForgetObject,
+    FoundObject,
+    Get,
+    Gone,
+    Goodbye,
+    Have,
+    Leased,
+    Locate,
+    Located,
+    PublishObject,
+)
 
 _T = TypeVar("_T")
+
+OneWay = Have | Gone | Leased | PublishObject | ForgetObject | Goodbye
+"""
+Messages that nothing answers.
+"""
 
 
 class INetwork(Interface):
@@ -43,6 +62,9 @@ class INetwork(Interface):
         Open a TCP connection, within TLS when asked.
 
         Args:
+            host: Name or address.
+            port: TCP port.
+            factory: Builds the protocol.
             timeout: Seconds until the attempt fails.
             tls: Verify the server's certificate for host and encrypt.
 
@@ -176,7 +198,9 @@ class IOrigin(Interface):
     An object store that speaks S3, or something that answers as one would.
     """
 
-    name: bytes = Attribute("What the store is called in cache keys: scheme://host:port")
+    name: bytes = Attribute(
+        "What the store is called in cache keys: scheme://host:port"
+    )
 
     def request(
         head: RequestHead,
@@ -637,6 +661,8 @@ class IControlPlane(Interface):
         Say that the node is alive.
 
         Args:
+            node_id: Which node.
+            load: How it is doing.
             version: The membership version that the node has.
 
         Returns:
@@ -653,4 +679,92 @@ class IControlPlane(Interface):
     ) -> "Deferred[None]":
         """
         Say which chunks the node has come to hold, and which it has let go of.
+        """
+
+
+# --- between nodes -----------------------------------------------------------------
+
+
+class IPeerLinks(Interface):
+    """
+    Connections to the other members, made when needed and kept.
+    """
+
+    def ask(peer: PeerInfo, request: Locate | FindObject) -> "Deferred[Any]":
+        """
+        Send a request and wait for its answer, a bounded time.
+
+        Args:
+            peer: Whom to ask.
+            request: Its request id is set by the link; what it holds is ignored.
+
+        Returns:
+            The :class:`Located` or :class:`FoundObject`.
+
+        Raises:
+            PeerError: There is no such answer (in the Deferred).
+        """
+
+    def tell(peer: PeerInfo, message: OneWay) -> None:
+        """
+        Send a one-way message, making a connection when there is none; it is dropped
+        when that fails or too much waits already.
+        """
+
+    def get(
+        peer: PeerInfo, request: Get, write: Callable[[int, memoryview], None]
+    ) -> "Deferred[Done]":
+        """
+        Receive a chunk from request.offset to its end.
+
+        Fails when no byte arrives for a while, never for lasting long. Cancelling it
+        tells the peer to stop.
+
+        Args:
+            peer: Whom to ask.
+            request: Its request id is set by the link.
+            write: Takes each piece with its offset in the chunk; the view is valid
+                during the call. What it raises ends the transfer and is the failure.
+
+        Raises:
+            PeerMissing, PeerBusy, PeerUnreachable, PeerError: (in the Deferred).
+        """
+
+    def reachable(node_id: str) -> bool:
+        """
+        Tell whether a peer may be tried: it did not just refuse or fall silent.
+        """
+
+
+class IPeerRequests(Interface):
+    """
+    What a node does for its peers.
+    """
+
+    def locate(node_id: str, request: Locate) -> Located:
+        """
+        Answer as a home.
+        """
+
+    def find_object(node_id: str, request: FindObject) -> "Deferred[FoundObject]":
+        """
+        Answer as a home, when there is an answer. Cancelled when the asker goes.
+        """
+
+    def told(node_id: str, message: OneWay) -> None:
+        """
+        Take a one-way message.
+        """
+
+    def open(node_id: str, request: Get) -> "Deferred[IChunkReading]":
+        """
+        Open a chunk for upload.
+
+        Raises:
+            PeerMissing, PeerBusy: (in the Deferred).
+        """
+
+    def lost(node_id: str) -> None:
+        """
+        The last connection with a peer broke off without a goodbye.
         """

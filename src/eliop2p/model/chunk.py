@@ -147,10 +147,7 @@ class Layout:
             self.key.key,
             self.key.version_id,
             self.version.etag,
-            *(
-                b"%d" % number
-                for number in (self.version.size, self.chunk_size, index)
-            ),
+            *(b"%d" % number for number in (self.version.size, self.chunk_size, index)),
         )
         length = min(self.chunk_size, self.version.size - start)
         return Chunk(ChunkId(name), index, start, length)
