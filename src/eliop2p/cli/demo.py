@@ -1,0 +1,245 @@
+"""
+``eliop2p demo``: a whole cluster on this machine, and what it saves.
+"""
+
+import hashlib
+import random
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import attrs
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from eliop2p.base.errors import StartError
+from eliop2p.cli.byte_counter import ByteCounter
+from eliop2p.cli.local_cluster import LocalCluster, LocalNode, free_ports
+from eliop2p.model.chunk import MIB
+
+_BUCKET, _KEY = "demo", "model.bin"
+_PIECE = 1 * MIB
+_SOURCES = ("memory", "disk", "peer", "origin")
+
+MAX_AMPLIFICATION = 1.02
+"""
+What the demo holds itself to: bytes read from the store per byte of the object.
+"""
+
+
+@attrs.frozen
+class _Result:
+    """
+    One client's read.
+    """
+
+    digest: str
+    seconds: float
+
+
+def _generate(path: Path, size: int) -> str:
+    """
+    Write an object that cannot be compressed, and give its SHA-256.
+    """
+    generator, hasher = random.Random(size), hashlib.sha256()  # noqa: S311
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        for _ in range(size // _PIECE):
+            piece = generator.randbytes(_PIECE)
+            hasher.update(piece)
+            file.write(piece)
+    return hasher.hexdigest()
+
+
+def _origin_node(directory: Path) -> LocalNode:
+    """
+    Make the store of the demo: a node that serves a directory.
+    """
+    proxy, p2p, admin = free_ports(3)
+    return LocalNode(
+        "origin",
+        directory,
+        {
+            "general": {
+                "node_id": "origin",
+                "bind_address": "127.0.0.1",
+                "data_dir": directory / "origin",
+            },
+            "proxy": {"listen_port": proxy},
+            "p2p": {"listen_port": p2p},
+            "admin": {"listen_port": admin},
+            "cache": {"memory_cache_size_mb": 64, "disk_cache_size_mb": 0},
+            "storage": {"type": "local", "endpoint": directory / "objects"},
+        },
+    )
+
+
+class _Readers:
+    """
+    One client per node, all reading the object at the same time.
+    """
+
+    def __init__(self, nodes: list[LocalNode], size: int, console: Console) -> None:
+        self._nodes = nodes
+        self._size = size
+        self._console = console
+        self._results: dict[str, _Result | OSError] = {}
+
+    def run(self, title: str) -> dict[str, _Result | OSError]:
+        """
+        Read the object through every node at once, showing progress.
+        """
+        self._console.print(f"\n[bold]{title}")
+        columns = (
+            TextColumn("  {task.description}"),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+        )
+        with Progress(*columns, console=self._console) as progress:
+            threads = [
+                threading.Thread(target=self._read, args=(node, progress))
+                for node in self._nodes
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        return self._results
+
+    def _read(self, node: LocalNode, progress: Progress) -> None:
+        task = progress.add_task(node.name, total=self._size)
+        hasher, started = hashlib.sha256(), time.perf_counter()
+        try:
+            url = f"{node.url}/{_BUCKET}/{_KEY}"
+            with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310
+                while piece := answer.read(_PIECE):
+                    hasher.update(piece)
+                    progress.advance(task, len(piece))
+        except OSError as error:
+            self._results[node.name] = error
+            return
+        seconds = time.perf_counter() - started
+        self._results[node.name] = _Result(hasher.hexdigest(), seconds)
+
+
+def _served(node: LocalNode) -> dict[str, int]:
+    found = node.status()["served"]
+    assert isinstance(found, dict)
+    return {source: int(found.get(source, 0)) for source in _SOURCES}
+
+
+def _report(
+    console: Console,
+    results: dict[str, _Result | OSError],
+    served: dict[str, dict[str, int]],
+    digest: str,
+) -> bool:
+    """
+    Print who got what from where.
+
+    Returns:
+        Whether every client got the right bytes.
+    """
+    table = Table("node", "sha256", *_SOURCES, "seconds")
+    right = True
+    for name, result in sorted(results.items()):
+        good = isinstance(result, _Result) and result.digest == digest
+        right &= good
+        shares = (f"{served[name][source] / MIB:.0f} MiB" for source in _SOURCES)
+        seconds = f"{result.seconds:.2f}" if isinstance(result, _Result) else "-"
+        verdict = "equal" if good else f"[red]{result}"
+        table.add_row(name, verdict, *shares, seconds)
+    console.print(table)
+    return right
+
+
+def _round(
+    console: Console, cluster: LocalCluster, size: int, digest: str, title: str
+) -> bool:
+    before = {node.name: _served(node) for node in cluster.nodes}
+    results = _Readers(cluster.nodes, size, console).run(title)
+    served = {
+        node.name: {
+            source: count - before[node.name][source]
+            for source, count in _served(node).items()
+        }
+        for node in cluster.nodes
+    }
+    return _report(console, results, served, digest)
+
+
+def _run(console: Console, directory: Path, size: int, count: int, keep: bool) -> bool:
+    console.print(f"Generating an object of {size // MIB} MiB ...")
+    digest = _generate(directory / "objects" / _BUCKET / _KEY, size)
+    origin = _origin_node(directory)
+    origin.start()
+    origin.wait_ready()
+    counter = ByteCounter(int(origin.url.rpartition(":")[2]))
+    cluster = LocalCluster(
+        directory,
+        f"http://127.0.0.1:{counter.port}",
+        count,
+        {"cache": {"memory_cache_size_mb": max(512, 2 * size // MIB)}},
+    )
+    try:
+        console.print(f"Starting a store, a control plane and {count} nodes ...")
+        cluster.start()
+        right = _round(console, cluster, size, digest, "Cold: every node at once")
+        cold = counter.sent / size
+        right &= _round(console, cluster, size, digest, "Warm: every node again")
+        warm = (counter.sent - cold * size) / size
+        console.print(
+            f"\nThe store sent [bold]{cold:.3f}[/] times the object for the cold read "
+            f"of {count} nodes (origin amplification; without a cache: {count}.000), "
+            f"and {warm:.3f} times for the warm one."
+        )
+        if keep:
+            _keep(console, cluster)
+        return right and cold <= MAX_AMPLIFICATION
+    finally:
+        cluster.stop()
+        origin.stop()
+        counter.close()
+
+
+def _keep(console: Console, cluster: LocalCluster) -> None:
+    console.print("\nStill running; end with Ctrl-C:")
+    for node in cluster.nodes:
+        console.print(f"  {node.url}/{_BUCKET}/{_KEY}   {node.admin_url}/metrics")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        console.print("Stopping ...")
+
+
+@click.command()
+@click.option("--size", default=256, show_default=True, help="MiB to read.")
+@click.option("--nodes", default=3, show_default=True, help="Nodes to start.")
+@click.option("--keep", is_flag=True, help="Leave the cluster running afterwards.")
+def demo(size: int, nodes: int, keep: bool) -> None:
+    """
+    Start a cluster on this machine and read an object through all of its nodes.
+
+    Needs no configuration and leaves nothing behind. Ends with status 0 when every
+    node gave the right bytes and the store was read once.
+    """
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="eliop2p-demo-") as directory:
+        try:
+            good = _run(console, Path(directory), size * MIB, nodes, keep)
+        except StartError as error:
+            raise click.ClickException(str(error)) from error
+    console.print("[green]All as promised." if good else "[red]Not as promised.")
+    if not good:
+        raise SystemExit(1)

@@ -1,0 +1,324 @@
+"""
+One client's connection: requests in, answers out, in order.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from eliop2p.base.errors import BadRequest, ElioError, RemoteProtocolError
+from eliop2p.http1.framing import (
+    NO_BODY,
+    BodyScanner,
+    body_scanner,
+    keep_alive,
+    request_framing,
+)
+from eliop2p.http1.message import RequestHead
+from eliop2p.http1.parse import RequestReader
+from eliop2p.interfaces import IBodySource, IStreamTransport
+from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.heads import error_answer
+
+if TYPE_CHECKING:
+    from eliop2p.proxy.server import ProxyFactory
+
+_log = Logger()
+
+MAX_AHEAD = 64 * 1024
+"""
+Bytes taken from a client beyond the request that is being answered.
+"""
+
+IDLE_SECONDS = 75.0
+"""
+How long a connection may wait for a request; nginx's default.
+"""
+
+STALL_SECONDS = 300.0
+"""
+How long a client may take nothing of an answer, or send nothing of a request.
+"""
+
+LINGER_SECONDS = 5.0
+"""
+How long a refused upload is read and dropped, so that the client sees the answer rather
+than a reset connection.
+"""
+
+
+@implementer(IBodySource)
+class RequestBody:
+    """
+    A request body on its way from the client's connection to the store.
+    """
+
+    def __init__(self, scanner: BodyScanner, transport: IStreamTransport) -> None:
+        self._scanner = scanner
+        self._transport = transport
+        self._queue: list[bytes] = []
+        self._queued = 0
+        self._write: Callable[[bytes], None] | None = None
+        self._finished: Callable[[], None] | None = None
+        self._failed: Callable[[], None] | None = None
+        self._paused = False
+        self._stopped = False
+        self.complete = False
+        """
+        Whether all of it has come in.
+        """
+
+    def take(self, data: bytes) -> bytes:
+        """
+        Take what belongs to the body.
+
+        Returns:
+            What follows it.
+
+        Raises:
+            RemoteProtocolError: The framing is broken.
+        """
+        if self.complete:
+            return data
+        used = self._scanner.scan(data)
+        self.complete = self._scanner.ended
+        if not self._stopped:
+            self._queue.append(data[:used])
+            self._queued += used
+            self._flush()
+            if self._queued > MAX_AHEAD:
+                self._transport.pauseProducing()
+        return data[used:]
+
+    def start(
+        self,
+        write: Callable[[bytes], None],
+        finished: Callable[[], None],
+        failed: Callable[[], None],
+    ) -> None:
+        """
+        Begin to deliver.
+        """
+        self._write, self._finished, self._failed = write, finished, failed
+        self._transport.resumeProducing()
+        self._flush()
+
+    def pause(self) -> None:
+        """
+        Deliver nothing until resumed.
+        """
+        self._paused = True
+        self._transport.pauseProducing()
+
+    def resume(self) -> None:
+        """
+        Deliver again.
+        """
+        self._paused = False
+        self._transport.resumeProducing()
+        self._flush()
+
+    def stop(self) -> None:
+        """
+        Drop whatever comes.
+        """
+        self._stopped = True
+        self._write = self._finished = self._failed = None
+        self._queue.clear()
+        self._queued = 0
+        self._transport.resumeProducing()
+
+    def lost(self) -> None:
+        """
+        The client is gone.
+        """
+        failed = self._failed
+        self._write = self._finished = self._failed = None
+        if failed is not None:
+            failed()
+
+    def _flush(self) -> None:
+        while self._queue and self._write is not None and not self._paused:
+            piece = self._queue.pop(0)
+            self._queued -= len(piece)
+            self._write(piece)
+        if self.complete and not self._queue and self._finished is not None:
+            finished = self._finished
+            self._write = self._finished = self._failed = None
+            finished()
+
+
+class ProxyConnection(Protocol):
+    """
+    Reads requests, has them answered one at a time, and keeps the connection.
+    """
+
+    transport: IStreamTransport
+
+    def __init__(self, factory: "ProxyFactory") -> None:
+        self._owner = factory
+        self._reader = RequestReader()
+        self._rest = b""
+        self._body: RequestBody | None = None
+        self._answering: Deferred[None] | None = None
+        self._lingering = False
+        self._since = factory.seconds()
+        self._sent_then = 0
+
+    def connectionMade(self) -> None:
+        """
+        A client has come.
+        """
+        self._sender = self._owner.make_sender(self.transport)
+        self._owner.opened(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take bytes of requests.
+        """
+        self._since = self._owner.seconds()
+        if self._lingering:
+            return
+        try:
+            if self._body is not None:
+                data = self._body.take(data)
+            self._rest += data
+            if self._answering is None:
+                self._read_request()
+            elif len(self._rest) > MAX_AHEAD:
+                self.transport.pauseProducing()
+        except RemoteProtocolError as error:
+            self._refuse(error)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
+        """
+        The client has gone: what was under way for it ends.
+        """
+        self._owner.closed(self)
+        self._sender.close()
+        if self._body is not None:
+            self._body.lost()
+        if self._answering is not None:
+            self._answering.cancel()
+
+    @property
+    def idle(self) -> bool:
+        """
+        Whether no request is being answered.
+        """
+        return self._answering is None
+
+    def check(self, now: float) -> None:
+        """
+        Cut the connection if nothing has moved on it for too long.
+        """
+        sent = self._sender.bytes_sent
+        if sent != self._sent_then:
+            self._sent_then, self._since = sent, now
+        limit = IDLE_SECONDS if self.idle else STALL_SECONDS
+        if self._lingering:
+            limit = LINGER_SECONDS
+        if now - self._since > limit:
+            self.transport.abortConnection()
+
+    def leave(self) -> None:
+        """
+        Close after the answer under way, or now when there is none.
+        """
+        if self.idle:
+            self.transport.loseConnection()
+
+    def _read_request(self) -> None:
+        while self._rest and self._answering is None and not self._lingering:
+            data, self._rest = self._rest, b""
+            head = self._reader.feed(data)
+            if head is None:
+                return
+            self._rest = self._reader.take_rest()
+            self._begin(head)
+
+    def _begin(self, head: RequestHead) -> None:
+        framing = request_framing(head)
+        body = None
+        if framing != NO_BODY:
+            body = RequestBody(body_scanner(framing), self.transport)
+        self._body = body
+        exchange = Exchange(
+            head,
+            body,
+            self._owner.request_id(),
+            sender=self._sender,
+            keep_alive=keep_alive(head) and not self._owner.leaving,
+            seconds=self._owner.seconds,
+        )
+        if body is not None:
+            self._rest = body.take(self._rest)
+        answering = self._owner.answer(exchange)
+        self._answering = answering
+        answering.addCallbacks(
+            lambda _: self._answered(exchange), self._cut, errbackArgs=(exchange,)
+        )
+
+    def _answered(self, exchange: Exchange) -> None:
+        body, self._body, self._answering = self._body, None, None
+        self._since = self._owner.seconds()
+        if body is not None and not body.complete:
+            self._linger()
+        elif exchange.close_after or self._owner.leaving:
+            self.transport.loseConnection()
+        else:
+            self.transport.resumeProducing()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """
+        Read the next request from what has come already.
+        """
+        try:
+            self._read_request()
+        except RemoteProtocolError as error:
+            self._refuse(error)
+
+    def _cut(self, failure: Failure, exchange: Exchange) -> None:
+        """
+        Break the connection, so that a truncated answer cannot pass for a whole one.
+        """
+        self._answering = None
+        if not failure.check(CancelledError, ConnectionDone, ConnectionLost, ElioError):
+            _log.failure(
+                "Request {request_id} failed", failure, request_id=exchange.request_id
+            )
+        self.transport.abortConnection()
+
+    def _refuse(self, error: RemoteProtocolError) -> None:
+        """
+        Answer a request that cannot be understood, and close.
+        """
+        self._owner.refused(error)
+        if self._answering is not None:
+            self.transport.abortConnection()
+            return
+        status = error.status if isinstance(error, BadRequest) else 400
+        head, body = error_answer(
+            status, "InvalidRequest", str(error), self._owner.request_id()
+        )
+        head = head.adding((b"Connection", b"close"))
+        self._sender.send(memoryview(head.serialize() + body), False).addErrback(
+            lambda failure: failure.trap(ConnectionLost, ConnectionDone)
+        )
+        self._linger()
+
+    def _linger(self) -> None:
+        """
+        Send no more, and drop what still comes for a moment.
+        """
+        self._lingering = True
+        self._rest = b""
+        self.transport.resumeProducing()
+        self.transport.loseWriteConnection()

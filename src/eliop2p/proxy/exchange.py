@@ -1,0 +1,104 @@
+"""
+One request and the answer to it.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+
+from eliop2p.base.errors import LocalProtocolError
+from eliop2p.http1.message import Header, RequestHead, ResponseHead
+from eliop2p.interfaces import IBodySender, IBodySource
+from eliop2p.model.span import Span
+
+
+class Exchange:
+    """
+    The face that a connection shows to whoever answers a request.
+
+    Attributes:
+        head: The request as it came.
+        body: Its body, None when it has none.
+        request_id: What this node calls the request, in logs and to the client.
+        begun: Whether the final head has been handed over.
+        status: The status of the final answer, 0 before there is one.
+        sent: Body bytes handed over so far.
+        started: When the head had come, in seconds of the connection's clock.
+        answered: When the answer began.
+        close_after: Whether the connection ends with this exchange.
+    """
+
+    def __init__(
+        self,
+        head: RequestHead,
+        body: IBodySource | None,
+        request_id: str,
+        *,
+        sender: IBodySender,
+        keep_alive: bool,
+        seconds: Callable[[], float],
+    ) -> None:
+        self.head = head
+        self.body = body
+        self.request_id = request_id
+        self.begun = False
+        self.status = 0
+        self.sent = 0
+        self.started = self.answered = seconds()
+        self._seconds = seconds
+        self.close_after = not keep_alive
+        self._sender = sender
+        self._first: bytes | None = None
+        self._interim: Deferred[None] = succeed(None)
+
+    def interim(self, head: ResponseHead) -> None:
+        """
+        Relay a 1xx answer.
+        """
+        if not self.begun:
+            data = memoryview(head.serialize())
+            self._interim.addCallback(lambda _: self._sender.send(data, False))
+
+    def begin(self, head: ResponseHead, *added: Header) -> None:
+        """
+        Hand over the head of the final answer; it goes out with the first bytes of the
+        body, or with :meth:`flush`.
+        """
+        if self.begun:
+            raise LocalProtocolError("the answer has begun already")
+        self.begun = True
+        self.status = head.status
+        self.answered = self._seconds()
+        own = [(b"X-Elio-Request-Id", self.request_id.encode()), *added]
+        if self.close_after:
+            own.append((b"Connection", b"close"))
+        elif self.head.version == b"HTTP/1.0":
+            own.append((b"Connection", b"keep-alive"))
+        self._first = head.adding(*own).serialize()
+
+    async def send(self, span: Span) -> None:
+        """
+        Send bytes of the body; waits until the kernel has taken them.
+        """
+        first, self._first = self._first, None
+        if first is not None:
+            await self._interim
+            await self._sender.send(memoryview(first), True)
+        await self._sender.send(span, False)
+        self.sent += len(span)
+
+    async def flush(self) -> None:
+        """
+        Send the head if it is still waiting for a body.
+        """
+        first, self._first = self._first, None
+        if first is not None:
+            await self._interim
+            await self._sender.send(memoryview(first), False)
+
+
+Answer = Callable[[Exchange], "Deferred[None]"]
+"""
+Answers a request. When it fails after :meth:`Exchange.begin` the connection is cut, so
+that the client cannot take what it got for the whole.
+"""

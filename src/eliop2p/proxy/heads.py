@@ -1,0 +1,230 @@
+"""
+The heads of answers: what the store said, remembered and said again.
+"""
+
+from xml.sax.saxutils import escape
+
+import attrs
+
+from eliop2p.base.errors import RemoteProtocolError
+from eliop2p.http1.message import HOP_BY_HOP, Header, ResponseHead
+from eliop2p.model.chunk import ObjectVersion
+from eliop2p.model.ranges import (
+    Interval,
+    content_range,
+    parse_content_range,
+    parse_decimal,
+)
+from eliop2p.model.record import MAX_RECORD, ObjectRecord
+from eliop2p.proxy.request import ReadObject
+
+_FRESH = frozenset(
+    (
+        b"date",
+        b"x-amz-request-id",
+        b"x-amz-id-2",
+        b"x-oss-request-id",
+        b"x-oss-server-time",
+        b"x-trans-id",
+        b"x-openstack-request-id",
+    )
+)
+"""
+Headers that belong to one answer, not to the object.
+"""
+
+_IDENTITY = (b"etag", b"last-modified", b"x-amz-version-id")
+"""
+What a 304 says of the object, where stores say it.
+"""
+
+_NEVER_KEPT = (b"x-amz-server-side-encryption-customer-algorithm", b"set-cookie")
+
+_WHOLE_ONLY = b"x-amz-checksum-"
+
+
+def _storable(head: ResponseHead) -> bool:
+    if any(head.get(name) is not None for name in _NEVER_KEPT):
+        return False
+    if (head.get(b"x-amz-server-side-encryption") or b"").startswith(b"aws:kms"):
+        return False
+    if head.get(b"transfer-encoding") is not None:
+        return False
+    return b"no-store" not in head.tokens(b"cache-control")
+
+
+def _extent(head: ResponseHead) -> tuple[Interval, int] | None:
+    """
+    Give the bytes that a 200 or 206 answer carries, and the object's size.
+    """
+    length = parse_decimal(head.get(b"content-length") or b"")
+    if length is None:
+        return None
+    if head.status == 200:
+        return Interval(0, length), length
+    found = parse_content_range(head.get(b"content-range") or b"")
+    if head.status != 206 or found is None or found[0].length != length:
+        return None
+    return found
+
+
+def learn(
+    plan: ReadObject, head: ResponseHead, chunk_size: int
+) -> tuple[ObjectRecord, Interval] | None:
+    """
+    Take from the store's answer what is worth remembering.
+
+    Args:
+        plan: What was asked.
+        head: What was answered.
+        chunk_size: The length of chunks in bytes.
+
+    Returns:
+        The record and the bytes of the object that the answer carries; None when the
+        answer must not be kept, or does not answer what was asked.
+    """
+    etag = head.get(b"etag") or b""
+    extent = _extent(head)
+    strong = len(etag) > 2 and etag[:1] == b'"' and etag[-1:] == b'"'
+    if extent is None or not strong or not _storable(head):
+        return None
+    interval, size = extent
+    if plan.range is not None and head.status == 206:
+        if plan.range.resolve(size) != interval:
+            return None
+    elif plan.range is not None or head.status != 200:
+        return None
+    kept = head.without(HOP_BY_HOP).serialize()
+    if len(kept) + len(plan.key.key) + 1024 > MAX_RECORD:
+        return None
+    record = ObjectRecord(
+        plan.key, ObjectVersion(etag, size), chunk_size, kept, head.status == 200
+    )
+    return record, interval
+
+
+def parse_kept(data: bytes) -> ResponseHead:
+    """
+    Read the head in a record.
+
+    Raises:
+        RemoteProtocolError: It is not one that :func:`learn` wrote.
+    """
+    start, *lines = data.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    version, _, rest = start.partition(b" ")
+    status, _, reason = rest.partition(b" ")
+    headers = [line.partition(b": ") for line in lines]
+    if status not in (b"200", b"206") or not all(colon for _, colon, _ in headers):
+        raise RemoteProtocolError("object record holds no head")
+    return ResponseHead(
+        int(status), reason, tuple((name, value) for name, _, value in headers), version
+    )
+
+
+def confirms(record_head: ResponseHead, answer: ResponseHead) -> bool:
+    """
+    Tell whether a 304 speaks of the very object that is remembered. A copy of an object
+    onto itself changes its metadata and Last-Modified, but not its ETag.
+    """
+    for name in _IDENTITY:
+        said = answer.get(name)
+        if said is not None and said != record_head.get(name):
+            return False
+    return True
+
+
+def conditions(record: ObjectRecord, kept: ResponseHead) -> tuple[Header, ...]:
+    """
+    Give the unsigned headers that make the store authorise a hit (RFC 9110, section
+    13.2.2: If-Unmodified-Since is evaluated first, so that a store whose 304 says
+    nothing of the metadata answers 412 when they have changed).
+    """
+    added: list[Header] = [(b"If-None-Match", record.version.etag)]
+    modified = kept.get(b"last-modified")
+    if modified is not None:
+        added.append((b"If-Unmodified-Since", modified))
+    return tuple(added)
+
+
+def _refreshed(kept: ResponseHead, fresh: ResponseHead) -> tuple[Header, ...]:
+    """
+    Put the values that belong to this answer in the places where the store has them.
+    """
+    said = {
+        name.lower(): value for name, value in fresh.headers if name.lower() in _FRESH
+    }
+    return tuple(
+        (name, said.get(name.lower(), value))
+        for name, value in kept.headers
+        if name.lower() not in _FRESH or name.lower() in said
+    )
+
+
+def hit_head(
+    kept: ResponseHead, fresh: ResponseHead, version: ObjectVersion, part: Interval
+) -> ResponseHead:
+    """
+    Write the head of an answer from the cache.
+
+    Args:
+        kept: The remembered head.
+        fresh: The store's answer to the question whether it still holds.
+        version: The object.
+        part: The bytes that follow.
+    """
+    whole = ResponseHead(200, b"OK", _refreshed(kept, fresh), kept.version)
+    if kept.status == 200 and part == Interval(0, version.size):
+        return attrs.evolve(whole, reason=kept.reason)
+    return part_of(whole, version, part)
+
+
+def part_of(head: ResponseHead, version: ObjectVersion, part: Interval) -> ResponseHead:
+    """
+    Turn the head of a whole object into that of a part: a checksum of the whole would
+    make clients refuse the part.
+    """
+    covers = part == Interval(0, version.size)
+    span = (b"Content-Range", content_range(part, version.size))
+    ranged = head.get(b"content-range") is not None
+    headers: list[Header] = []
+    for name, value in head.headers:
+        lowered = name.lower()
+        if lowered == b"content-length":
+            headers.append((name, b"%d" % part.length))
+            if not ranged:
+                headers.append(span)
+        elif lowered == b"content-range":
+            headers.append((name, span[1]))
+        elif covers or not lowered.startswith(_WHOLE_ONLY):
+            headers.append((name, value))
+    return ResponseHead(206, b"Partial Content", tuple(headers), head.version)
+
+
+def error_answer(
+    status: int, code: str, message: str, request_id: str
+) -> tuple[ResponseHead, bytes]:
+    """
+    Write an answer of our own in the form that S3 clients understand and retry.
+    """
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+        f"<RequestId>{escape(request_id)}</RequestId></Error>"
+    ).encode()
+    reasons = {
+        400: b"Bad Request",
+        405: b"Method Not Allowed",
+        414: b"URI Too Long",
+        431: b"Request Header Fields Too Large",
+        501: b"Not Implemented",
+        502: b"Bad Gateway",
+        503: b"Service Unavailable",
+    }
+    headers = [
+        (b"Content-Type", b"application/xml"),
+        (b"Content-Length", b"%d" % len(body)),
+    ]
+    if status == 503:
+        headers.append((b"Retry-After", b"1"))
+    reason = reasons.get(status, b"Error")
+    return ResponseHead(status, reason, tuple(headers)), body

@@ -1,0 +1,278 @@
+"""
+Reads of objects: authorised by the store, answered from chunks.
+
+Every read, hit or miss, first asks the store with the client's own signed request. When
+a version of the object is believed in, an unsigned If-None-Match is added: a 304 means
+that the client may read the object and that the belief holds.
+"""
+
+from collections.abc import Callable
+
+import attrs
+from twisted.logger import Logger
+
+from eliop2p.base.errors import ChunkUnavailable, CorruptChunk, OriginError
+from eliop2p.base.metrics import Metrics
+from eliop2p.http1.message import RequestHead, ResponseHead
+from eliop2p.http1.signature import usable_until
+from eliop2p.interfaces import IChunkReader, IOrigin, IOriginResponse
+from eliop2p.model.chunk import Layout
+from eliop2p.model.ranges import Interval
+from eliop2p.model.record import ObjectRecord
+from eliop2p.proxy.body_stream import BodyStream
+from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.heads import (
+    conditions,
+    confirms,
+    hit_head,
+    learn,
+    parse_kept,
+)
+from eliop2p.proxy.origin_reads import ClientOrigin
+from eliop2p.proxy.reading import BodyReader
+from eliop2p.proxy.records import Records
+from eliop2p.proxy.relay import ask_origin, relay_answer
+from eliop2p.proxy.request import ReadObject, forwarded
+
+STREAMED_CHUNKS = 12
+"""
+Objects of up to so many chunks are read from the store in one answer; of larger ones
+only the first chunk is, and the rest in ranges side by side.
+"""
+
+_log = Logger()
+
+
+@attrs.frozen
+class _Read:
+    """
+    One read on its way.
+    """
+
+    exchange: Exchange
+    plan: ReadObject
+    head: RequestHead
+    turn: bool
+
+
+class ObjectReads:
+    """
+    Answers reads of objects through the cache.
+    """
+
+    def __init__(
+        self,
+        origin: IOrigin,
+        reader: IChunkReader,
+        records: Records,
+        metrics: Metrics,
+        *,
+        now: Callable[[], float],
+        chunk_size: int,
+    ) -> None:
+        """
+        Args:
+            origin: The store.
+            reader: Opens chunks.
+            records: What is believed of objects.
+            metrics: Where outcomes are counted.
+            now: Seconds since the epoch.
+            chunk_size: Length of a chunk in bytes.
+        """
+        self._origin = origin
+        self._reader = reader
+        self._records = records
+        self._metrics = metrics
+        self._now = now
+        self._chunk_size = chunk_size
+
+    async def answer(self, exchange: Exchange, plan: ReadObject) -> str:
+        """
+        Answer a read.
+
+        Returns:
+            What the cache had to do with it: hit, partial, miss or bypass.
+
+        Raises:
+            ElioError: The bytes cannot be had.
+        """
+        found = await self._records.find(plan.record_id, plan.key)
+        read = _Read(exchange, plan, forwarded(exchange.head), found.turn)
+        try:
+            return await self._answer(read, found.record)
+        except (OriginError, ChunkUnavailable, CorruptChunk) as error:
+            if exchange.begun or found.record is None:
+                raise
+            _log.info(
+                "Reading {target} anew: {error}",
+                target=plan.key.key.decode("utf-8", "replace"),
+                error=error,
+            )
+            await self._records.forget(plan.record_id)
+            return await self._first_read(read)
+        finally:
+            if found.turn:
+                self._records.release(plan.record_id)
+
+    async def _answer(self, read: _Read, record: ObjectRecord | None) -> str:
+        if record is None or not (record.whole or read.plan.range is not None):
+            return await self._first_read(read)
+        if read.plan.if_match not in (None, record.version.etag.strip(b'"')):
+            return await self._relay(read, await self._ask(read.head, read))
+        return await self._revalidate(read, record)
+
+    async def _revalidate(self, read: _Read, record: ObjectRecord) -> str:
+        kept = parse_kept(record.head)
+        part = self._part(read.plan, record)
+        if part is None:
+            return await self._first_read(read)
+        response = await self._ask(read.head.adding(*conditions(record, kept)), read)
+        if response.head.status == 304 and confirms(kept, response.head):
+            fresh = response.head
+            response.abort()
+            self._metrics.auth.labels("granted").inc()
+            return await self._send_known(read, record, part, kept, fresh)
+        if response.head.status in (304, 412):
+            response.abort()
+            return await self._first_read(read)
+        return await self._take(read, response)
+
+    async def _first_read(self, read: _Read) -> str:
+        return await self._take(read, await self._ask(read.head, read))
+
+    async def _ask(self, head: RequestHead, read: _Read) -> IOriginResponse:
+        try:
+            return await ask_origin(self._origin, head, None, read.exchange)
+        except OriginError:
+            self._metrics.auth.labels("unreachable").inc()
+            raise
+
+    async def _take(self, read: _Read, response: IOriginResponse) -> str:
+        """
+        Use an answer that may carry bytes of the object.
+        """
+        head = response.head
+        learnt = learn(read.plan, head, self._chunk_size)
+        if learnt is None:
+            return await self._relay(read, response)
+        record, part = learnt
+        self._metrics.auth.labels("granted").inc()
+        self._records.learn(read.plan.record_id, record)
+        if not part.length:
+            return await self._relay(read, response)
+        layout = record.layout
+        if not self._chunked(read.plan, layout, part):
+            return await self._relay(read, response)
+        origin = self._client_origin(read, record, part)
+        small = layout.count <= STREAMED_CHUNKS or read.plan.range_signed
+        first = layout.chunk(part.start // self._chunk_size).interval.stop
+        stop = part.stop if small else min(first, part.stop)
+        origin.attach(BodyStream(response, part), stop)
+        return await self._send(read, record, part, head, origin)
+
+    def _chunked(self, plan: ReadObject, layout: Layout, part: Interval) -> bool:
+        """
+        Tell whether every chunk of the part can be had: whole from the store, or from
+        a tier.
+        """
+        if not plan.range_signed:
+            return True
+        return all(
+            (part.start <= chunk.start and chunk.interval.stop <= part.stop)
+            or self._reader.where(chunk.id)
+            for chunk in map(layout.chunk, layout.covering(part))
+        )
+
+    async def _send_known(
+        self,
+        read: _Read,
+        record: ObjectRecord,
+        part: Interval,
+        kept: ResponseHead,
+        fresh: ResponseHead,
+    ) -> str:
+        if not self._chunked(read.plan, record.layout, part):
+            return await self._relay(read, await self._ask(read.head, read))
+        head = hit_head(kept, fresh, record.version, part)
+        if not part.length:
+            read.exchange.begin(head, (b"X-Cache", b"HIT"))
+            await read.exchange.flush()
+            return "hit"
+        origin = self._client_origin(read, record, part)
+        return await self._send(read, record, part, head, origin)
+
+    async def _send(
+        self,
+        read: _Read,
+        record: ObjectRecord,
+        part: Interval,
+        head: ResponseHead,
+        origin: ClientOrigin,
+    ) -> str:
+        layout = record.layout
+        outcome, sources = self._outlook(layout, part)
+        body = BodyReader(self._reader, layout, origin, self._count)
+        try:
+            await body.send(
+                read.exchange,
+                part,
+                lambda: read.exchange.begin(
+                    head,
+                    (b"X-Cache", outcome.upper().encode()),
+                    (b"X-Elio-Source", sources),
+                ),
+            )
+        finally:
+            origin.release()
+        return outcome
+
+    def _outlook(self, layout: Layout, part: Interval) -> tuple[str, bytes]:
+        """
+        Tell from where the part will come, as far as is known before it is read.
+        """
+        expected = {"memory": 0, "disk": 0, "": 0}
+        for index in layout.covering(part):
+            chunk = layout.chunk(index)
+            overlap = chunk.interval.intersect(part)
+            assert overlap is not None
+            expected[self._reader.where(chunk.id)] += overlap.length
+        elsewhere = expected[""]
+        outcome = "miss" if elsewhere == part.length else "partial"
+        if not elsewhere:
+            outcome = "hit"
+        text = "memory={memory} disk={disk} pending={}".format(
+            elsewhere, **{name: count for name, count in expected.items() if name}
+        )
+        return outcome, text.encode()
+
+    def _count(self, source: str, length: int) -> None:
+        self._metrics.served_bytes.labels(source).inc(length)
+
+    def _part(self, plan: ReadObject, record: ObjectRecord) -> Interval | None:
+        """
+        Give the bytes of a known object that a plan asks for; None when the store has
+        to answer, since the range does not fit.
+        """
+        size = record.version.size
+        return plan.range.resolve(size) if plan.range else Interval(0, size)
+
+    def _client_origin(
+        self, read: _Read, record: ObjectRecord, part: Interval
+    ) -> ClientOrigin:
+        until = usable_until(read.head, self._now())
+        return ClientOrigin(
+            self._origin,
+            read.head,
+            record.version,
+            part if read.plan.range_signed else None,
+            lambda: until is None or self._now() < until,
+        )
+
+    async def _relay(self, read: _Read, response: IOriginResponse) -> str:
+        if read.turn:
+            self._records.release(read.plan.record_id)
+        if response.head.status in (401, 403):
+            self._metrics.auth.labels("refused").inc()
+        await relay_answer(read.exchange, response, (b"X-Cache", b"BYPASS"))
+        self._metrics.served_bytes.labels("relay").inc(read.exchange.sent)
+        return "bypass"

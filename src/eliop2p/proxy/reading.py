@@ -1,0 +1,174 @@
+"""
+The body of an answer: chunks opened ahead of the client and sent in order.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from eliop2p.interfaces import IChunkOrigin, IChunkReader, IChunkReading
+from eliop2p.model.chunk import Chunk, Layout
+from eliop2p.model.ranges import Interval
+from eliop2p.proxy.exchange import Exchange
+
+MAX_AHEAD = 8
+"""
+How many chunks may be opened ahead of the one being sent. A client that has to wait for
+its bytes gets twice as many as before, one that does not gets fewer: a slow client must
+not hold what it will not read soon.
+"""
+
+MAX_SPAN = 2 * 1024 * 1024
+"""
+The most bytes sent in one go, so that a slow reader holds little.
+"""
+
+
+class _Ahead:
+    """
+    A chunk opened before its turn.
+    """
+
+    def __init__(
+        self, chunk: Chunk, reader: IChunkReader, origin: IChunkOrigin
+    ) -> None:
+        self.chunk = chunk
+        self._failure: Failure | None = None
+        self._reading: IChunkReading | None = None
+        self._waiter: Deferred[None] | None = None
+        self._opening = reader.open(chunk, origin)
+        self._opening.addCallbacks(self._opened, self._failed)
+
+    def _opened(self, reading: IChunkReading) -> None:
+        self._reading = reading
+        self._wake()
+
+    def _failed(self, failure: Failure) -> None:
+        self._failure = failure
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.callback(None)
+
+    async def reading(self) -> IChunkReading:
+        """
+        Wait until the chunk is open.
+        """
+        if self._reading is None and self._failure is None:
+            self._waiter = Deferred()
+            await self._waiter
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            failure.raiseException()
+        assert self._reading is not None
+        return self._reading
+
+    def close(self) -> None:
+        """
+        Let go of the chunk, open or not.
+        """
+        self._waiter = None
+        if self._reading is not None:
+            self._reading.close()
+        else:
+            self._opening.cancel()
+
+
+class BodyReader:
+    """
+    Sends an interval of an object from its chunks.
+    """
+
+    def __init__(
+        self,
+        reader: IChunkReader,
+        layout: Layout,
+        origin: IChunkOrigin,
+        count: Callable[[str, int], None],
+    ) -> None:
+        """
+        Args:
+            reader: Opens chunks.
+            layout: The object.
+            origin: The right to read it from the store.
+            count: Told the source and number of bytes sent.
+        """
+        self._reader = reader
+        self._layout = layout
+        self._origin = origin
+        self._count = count
+        self._ahead: deque[_Ahead] = deque()
+        self._window = 2
+        self._waited = False
+
+    async def send(
+        self, exchange: Exchange, part: Interval, begin: Callable[[], None]
+    ) -> None:
+        """
+        Send the bytes of part.
+
+        Args:
+            exchange: Where to.
+            part: The bytes of the object; not empty.
+            begin: Called once, when the first bytes are at hand.
+
+        Raises:
+            ChunkUnavailable, CorruptChunk, OriginError: A chunk did not come.
+            twisted.internet.error.ConnectionLost: The client went.
+        """
+        indexes = deque(self._layout.covering(part))
+        try:
+            while indexes or self._ahead:
+                self._open_ahead(indexes)
+                ahead = self._ahead[0]
+                await self._send_chunk(exchange, ahead, part, begin)
+                self._ahead.popleft().close()
+                self._origin.passed_over(ahead.chunk)
+                self._adapt()
+        finally:
+            for ahead in self._ahead:
+                ahead.close()
+
+    def _adapt(self) -> None:
+        if self._waited:
+            self._window = min(2 * self._window, MAX_AHEAD)
+        else:
+            self._window = max(self._window - 1, 1)
+        self._waited = False
+
+    def _open_ahead(self, indexes: deque[int]) -> None:
+        """
+        Open the next chunk, and those behind it which are not at hand anyway.
+        """
+        while indexes and len(self._ahead) <= self._window:
+            chunk = self._layout.chunk(indexes[0])
+            if self._ahead and self._reader.where(chunk.id):
+                return
+            indexes.popleft()
+            self._ahead.append(_Ahead(chunk, self._reader, self._origin))
+
+    async def _send_chunk(
+        self,
+        exchange: Exchange,
+        ahead: _Ahead,
+        part: Interval,
+        begin: Callable[[], None],
+    ) -> None:
+        reading = await ahead.reading()
+        chunk = ahead.chunk
+        wanted = chunk.interval.intersect(part)
+        assert wanted is not None
+        position, stop = wanted.start - chunk.start, wanted.stop - chunk.start
+        while position < stop:
+            came = reading.read(position, min(stop - position, MAX_SPAN))
+            self._waited |= not came.called
+            span = await came
+            if not exchange.begun:
+                begin()
+            await exchange.send(span)
+            self._count(reading.source, len(span))
+            position += len(span)

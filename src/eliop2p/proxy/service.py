@@ -1,0 +1,134 @@
+"""
+What the proxy does with each request.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.logger import Logger
+
+from eliop2p.base.errors import ElioError, OriginError, OriginUnavailable, WrongAnswer
+from eliop2p.base.metrics import Metrics
+from eliop2p.interfaces import IOrigin
+from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.heads import error_answer
+from eliop2p.proxy.objects import ObjectReads
+from eliop2p.proxy.records import Records
+from eliop2p.proxy.relay import ask_origin, relay_answer
+from eliop2p.proxy.request import ReadObject, Relay, classify, forwarded, record_ids
+
+_log = Logger()
+
+_METHODS = frozenset(("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"))
+
+
+def _what_went_wrong(error: ElioError) -> tuple[int, str, str]:
+    """
+    Choose a status and a code that S3 clients retry.
+    """
+    if isinstance(error, OriginUnavailable):
+        return 503, "ServiceUnavailable", "The object store cannot be reached."
+    if isinstance(error, WrongAnswer):
+        return 502, "InternalError", "The object store gave an unusable answer."
+    return 503, "SlowDown", "The object cannot be read at the moment."
+
+
+class ProxyService:
+    """
+    Answers requests: reads of objects through the cache, all else by the store.
+    """
+
+    def __init__(
+        self,
+        origin: IOrigin,
+        reads: ObjectReads,
+        records: Records,
+        metrics: Metrics,
+        seconds: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            origin: The store.
+            reads: Answers reads of objects.
+            records: What is believed of objects.
+            metrics: Where requests are counted.
+            seconds: A monotonic clock.
+        """
+        self._origin = origin
+        self._reads = reads
+        self._records = records
+        self._metrics = metrics
+        self._seconds = seconds
+
+    def answer(self, exchange: Exchange) -> "Deferred[None]":
+        """
+        Answer one request. Fails only when the connection must be cut.
+        """
+        return Deferred.fromCoroutine(self._answer(exchange))
+
+    async def _answer(self, exchange: Exchange) -> None:
+        plan = classify(exchange.head, self._origin.name)
+        try:
+            if isinstance(plan, ReadObject):
+                outcome = await self._reads.answer(exchange, plan)
+            else:
+                outcome = await self._relay(exchange, plan)
+        except (ConnectionLost, ConnectionDone):
+            raise
+        except ElioError as error:
+            self._note(exchange, error)
+            outcome = "bypass"
+            if exchange.begun:
+                raise
+            await self._explain(exchange, error)
+        self._measure(exchange, outcome)
+
+    def _measure(self, exchange: Exchange, outcome: str) -> None:
+        method = exchange.head.method.decode("latin-1")
+        self._metrics.requests.labels(
+            method if method in _METHODS else "other",
+            outcome,
+            f"{exchange.status // 100}xx",
+        ).inc()
+        started = exchange.started
+        self._metrics.first_byte_seconds.observe(exchange.answered - started)
+        self._metrics.request_seconds.observe(self._seconds() - started)
+
+    async def _relay(self, exchange: Exchange, plan: Relay) -> str:
+        try:
+            response = await ask_origin(
+                self._origin, forwarded(exchange.head), exchange.body, exchange
+            )
+        except OriginError:
+            # Whether the store did what was asked is unknown.
+            await self._wrote(plan)
+            raise
+        if response.head.status < 300:
+            await self._wrote(plan)
+        await relay_answer(exchange, response, (b"X-Cache", b"BYPASS"))
+        self._metrics.served_bytes.labels("relay").inc(exchange.sent)
+        return "bypass"
+
+    async def _wrote(self, plan: Relay) -> None:
+        if plan.writes is not None:
+            await self._records.forget(*record_ids(plan.writes))
+
+    def _note(self, exchange: Exchange, error: ElioError) -> None:
+        self._metrics.errors.labels(type(error).__name__).inc()
+        _log.warn(
+            "Request {request_id} {method} {path} failed: {error}",
+            request_id=exchange.request_id,
+            method=exchange.head.method.decode("latin-1"),
+            path=exchange.head.target.partition(b"?")[0].decode("latin-1"),
+            error=error,
+        )
+
+    async def _explain(self, exchange: Exchange, error: ElioError) -> None:
+        status, code, message = _what_went_wrong(error)
+        head, body = error_answer(status, code, message, exchange.request_id)
+        exchange.begin(head, (b"X-Cache", b"BYPASS"))
+        if exchange.head.method == b"HEAD":
+            await exchange.flush()
+        else:
+            await exchange.send(memoryview(body))

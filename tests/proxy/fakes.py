@@ -1,0 +1,173 @@
+"""
+A store that a test answers for by hand.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from eliop2p.http1.message import Header, RequestHead, ResponseHead
+from eliop2p.interfaces import (
+    IBodyReceiver,
+    IBodySource,
+    IChunkSink,
+    IOrigin,
+    IOriginResponse,
+)
+from eliop2p.model.chunk import Chunk, Digest
+from eliop2p.model.ranges import Interval, content_range
+
+
+@implementer(IOriginResponse)
+class FakeResponse:
+    """
+    An answer whose body the test delivers piece by piece.
+    """
+
+    def __init__(self, head: ResponseHead) -> None:
+        self.head = head
+        self.receiver: IBodyReceiver | None = None
+        self.flowing = False
+        self.aborted = False
+
+    def deliver(self, receiver: IBodyReceiver) -> None:
+        """
+        Begin.
+        """
+        self.receiver = receiver
+        self.flowing = True
+
+    def pause(self) -> None:
+        """
+        Stop the flow.
+        """
+        self.flowing = False
+
+    def resume(self) -> None:
+        """
+        Let it flow.
+        """
+        self.flowing = True
+
+    def abort(self) -> None:
+        """
+        Forget the receiver.
+        """
+        self.aborted = True
+        self.flowing = False
+        self.receiver = None
+
+    def send(self, data: bytes) -> int:
+        """
+        Deliver as much as is let through, in small pieces.
+
+        Returns:
+            How much that was.
+        """
+        sent = 0
+        while sent < len(data) and self.flowing and self.receiver is not None:
+            piece = data[sent : sent + 5]
+            self.receiver.data_received(piece)
+            sent += len(piece)
+        return sent
+
+    def end(self) -> None:
+        """
+        End the body.
+        """
+        if self.receiver is not None:
+            self.receiver.body_ended()
+
+    def fail(self, error: Exception) -> None:
+        """
+        Break the body off.
+        """
+        if self.receiver is not None:
+            self.receiver.body_failed(error)
+
+
+@implementer(IOrigin)
+class FakeOrigin:
+    """
+    Notes requests; a test answers them when it likes.
+    """
+
+    name = b"http://store:9000"
+
+    def __init__(self) -> None:
+        self.heads: list[RequestHead] = []
+        self.waiting: list[Deferred[IOriginResponse]] = []
+
+    def request(
+        self,
+        head: RequestHead,
+        body: IBodySource | None,
+        interim: Callable[[ResponseHead], None] | None,
+    ) -> "Deferred[IOriginResponse]":
+        """
+        Note a request.
+        """
+        self.heads.append(head)
+        asked: Deferred[IOriginResponse] = Deferred()
+        self.waiting.append(asked)
+        return asked
+
+    def answer(self, head: ResponseHead) -> FakeResponse:
+        """
+        Answer the oldest request that waits.
+        """
+        response = FakeResponse(head)
+        self.waiting.pop(0).callback(response)
+        return response
+
+    def close(self) -> "Deferred[None]":
+        """
+        Do nothing: there is nothing to close.
+        """
+        return succeed(None)
+
+
+@implementer(IChunkSink)
+class FakeSink:
+    """
+    Collects a chunk.
+    """
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self.data = bytearray()
+
+    @property
+    def filled(self) -> int:
+        """
+        How many bytes there are.
+        """
+        return len(self.data)
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """
+        Append bytes; they must come in order.
+        """
+        assert offset == len(self.data)
+        assert offset + len(data) <= self.chunk.length
+        self.data += data
+
+    def digest(self) -> "Deferred[Digest]":
+        """
+        Give a digest that nobody looks at.
+        """
+        return succeed(Digest(bytes(32)))
+
+
+def partial(part: Interval, size: int, etag: bytes, *more: Header) -> ResponseHead:
+    """
+    Make the head of a 206.
+    """
+    headers = (
+        (b"Content-Length", b"%d" % part.length),
+        (b"Content-Range", content_range(part, size)),
+        (b"ETag", etag),
+        *more,
+    )
+    return ResponseHead(206, b"Partial Content", headers)

@@ -1,0 +1,199 @@
+"""
+Tests for :mod:`eliop2p.proxy.heads`.
+"""
+
+import xml.etree.ElementTree as ET
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from eliop2p.base.errors import RemoteProtocolError
+from eliop2p.http1.message import Header, ResponseHead
+from eliop2p.model.chunk import ObjectKey
+from eliop2p.model.ranges import Interval, RangeSpec
+from eliop2p.proxy.heads import (
+    conditions,
+    confirms,
+    error_answer,
+    hit_head,
+    learn,
+    parse_kept,
+)
+from eliop2p.proxy.request import ReadObject
+
+KEY = ObjectKey(b"http://s", b"b", b"k")
+MODIFIED = b"Mon, 02 Mar 2026 00:00:00 GMT"
+WHOLE = ResponseHead(
+    200,
+    b"OK",
+    (
+        (b"Content-Length", b"100"),
+        (b"ETag", b'"e"'),
+        (b"x-amz-request-id", b"one"),
+        (b"Last-Modified", MODIFIED),
+        (b"x-amz-meta-CamelCase", b"kept"),
+        (b"x-amz-checksum-crc32", b"AAAA"),
+        (b"Date", b"then"),
+    ),
+)
+FRESH = ResponseHead(304, b"Not Modified", ((b"x-amz-request-id", b"two"),))
+
+
+def plan(wanted: RangeSpec | None = None) -> ReadObject:
+    """
+    Make a read.
+    """
+    return ReadObject(KEY, wanted, False, None, b"")
+
+
+def replaced(head: ResponseHead, *headers: Header) -> ResponseHead:
+    """
+    Put headers in the place of those of the same name.
+    """
+    names = frozenset(name.lower() for name, _ in headers)
+    return head.without(names).adding(*headers)
+
+
+class LearnTests(SynchronousTestCase):
+    """
+    What is worth remembering.
+    """
+
+    def test_whole(self) -> None:
+        """
+        A 200 with a strong ETag and a length is remembered with its head as it was.
+        """
+        found = learn(plan(), WHOLE, 64)
+        assert found is not None
+        record, part = found
+        self.assertEqual((record.version.etag, record.version.size), (b'"e"', 100))
+        self.assertEqual(part, Interval(0, 100))
+        self.assertEqual(parse_kept(record.head), WHOLE)
+
+    def test_not_kept(self) -> None:
+        """
+        Answers that are not plain, strong and of known length are not remembered.
+        """
+        for head in (
+            replaced(WHOLE, (b"ETag", b'W/"e"')),
+            replaced(WHOLE, (b"ETag", b"e")),
+            WHOLE.without(frozenset((b"etag",))),
+            WHOLE.without(frozenset((b"content-length",))),
+            replaced(WHOLE, (b"Content-Length", b"-1")),
+            WHOLE.adding((b"Transfer-Encoding", b"chunked")),
+            WHOLE.adding((b"Cache-Control", b"private, no-store")),
+            WHOLE.adding((b"Set-Cookie", b"a=b")),
+            WHOLE.adding((b"x-amz-server-side-encryption", b"aws:kms")),
+            WHOLE.adding((b"x-amz-meta-long", b"x" * 96 * 1024)),
+            ResponseHead(203, b"", WHOLE.headers),
+        ):
+            self.assertIsNone(learn(plan(), head, 64))
+
+    def test_part(self) -> None:
+        """
+        A 206 is believed only when it is exactly the range that was asked for.
+        """
+        head = replaced(
+            WHOLE, (b"Content-Length", b"10"), (b"Content-Range", b"bytes 5-14/100")
+        )
+        part = ResponseHead(206, b"Partial Content", head.headers)
+        found = learn(plan(RangeSpec(5, 14)), part, 64)
+        assert found is not None
+        self.assertEqual(found[1], Interval(5, 15))
+        self.assertEqual(found[0].version.size, 100)
+        self.assertFalse(found[0].whole)
+        for wanted in (RangeSpec(5, 15), RangeSpec(0, 9), RangeSpec(None, 10), None):
+            self.assertIsNone(learn(plan(wanted), part, 64))
+        lying = replaced(part, (b"Content-Range", b"bytes 5-20/100"))
+        self.assertIsNone(learn(plan(RangeSpec(5, 20)), lying, 64))
+
+    def test_range_ignored(self) -> None:
+        """
+        A 200 to a ranged request is not taken for the range.
+        """
+        self.assertIsNone(learn(plan(RangeSpec(0, 9)), WHOLE, 64))
+
+
+class HitTests(SynchronousTestCase):
+    """
+    The heads of answers from the cache.
+    """
+
+    def setUp(self) -> None:
+        """
+        Remember the object.
+        """
+        found = learn(plan(), WHOLE, 64)
+        assert found is not None
+        self.record = found[0]
+        self.kept = parse_kept(self.record.head)
+
+    def test_whole(self) -> None:
+        """
+        Names, case and order are the store's; what belongs to one answer is fresh.
+        """
+        head = hit_head(self.kept, FRESH, self.record.version, Interval(0, 100))
+        expected = tuple(
+            (name, b"two" if name == b"x-amz-request-id" else value)
+            for name, value in WHOLE.headers
+            if name != b"Date"
+        )
+        self.assertEqual((head.status, head.headers), (200, expected))
+
+    def test_part(self) -> None:
+        """
+        A part has its own length and range, and no checksum of the whole.
+        """
+        head = hit_head(self.kept, FRESH, self.record.version, Interval(10, 20))
+        self.assertEqual(head.status, 206)
+        self.assertEqual(head.get(b"content-length"), b"10")
+        self.assertEqual(head.get(b"content-range"), b"bytes 10-19/100")
+        self.assertIsNone(head.get(b"x-amz-checksum-crc32"))
+        self.assertEqual(head.get(b"x-amz-meta-camelcase"), b"kept")
+
+    def test_confirmation(self) -> None:
+        """
+        A 304 that names another ETag or time does not confirm what is remembered.
+        """
+        self.assertTrue(confirms(self.kept, FRESH))
+        self.assertTrue(confirms(self.kept, FRESH.adding((b"ETag", b'"e"'))))
+        self.assertFalse(confirms(self.kept, FRESH.adding((b"ETag", b'"f"'))))
+        self.assertFalse(confirms(self.kept, FRESH.adding((b"Last-Modified", b"x"))))
+
+    def test_conditions(self) -> None:
+        """
+        A hit is authorised by If-None-Match, and If-Unmodified-Since where known.
+        """
+        self.assertEqual(
+            conditions(self.record, self.kept),
+            ((b"If-None-Match", b'"e"'), (b"If-Unmodified-Since", MODIFIED)),
+        )
+
+    def test_record_from_a_stranger(self) -> None:
+        """
+        A record whose head is not a kept answer is refused.
+        """
+        for data in (
+            b"",
+            b"HTTP/1.1 500 No\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nbad\r\n\r\n",
+        ):
+            self.assertRaises(RemoteProtocolError, parse_kept, data)
+
+
+class ErrorTests(SynchronousTestCase):
+    """
+    Answers of our own.
+    """
+
+    def test_form(self) -> None:
+        """
+        They are S3's XML, with the request id, and say when to try again.
+        """
+        head, body = error_answer(503, "SlowDown", "a < b", "id1")
+        root = ET.fromstring(body)
+        self.assertEqual(
+            [(child.tag, child.text) for child in root],
+            [("Code", "SlowDown"), ("Message", "a < b"), ("RequestId", "id1")],
+        )
+        self.assertEqual(head.get(b"content-length"), b"%d" % len(body))
+        self.assertEqual(head.get(b"retry-after"), b"1")
