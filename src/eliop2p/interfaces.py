@@ -11,7 +11,13 @@ from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IPushProducer,
+    IReactorTime,
+    ITCPTransport,
+)
 from twisted.plugin import IPlugin
 from zope.interface import Attribute, Interface
 
@@ -84,10 +90,18 @@ class IWorker(Interface):
         """
 
 
+class IStreamTransport(ITCPTransport, IPushProducer):
+    """
+    A TCP connection whose incoming side can be paused, as Twisted's are.
+    """
+
+
 class IBodySender(Interface):
     """
     The outgoing side of one connection to a client.
     """
+
+    bytes_sent: int = Attribute("Bytes that the kernel has taken so far.")
 
     def send(span: Span, more: bool) -> "Deferred[None]":
         """
@@ -201,6 +215,8 @@ class IOrigin(Interface):
     name: bytes = Attribute(
         "What the store is called in cache keys: scheme://host:port"
     )
+    requests: int = Attribute("Requests sent so far.")
+    bytes_in: int = Attribute("Body bytes received so far.")
 
     def request(
         head: RequestHead,
@@ -365,6 +381,7 @@ class ICacheBackendFactory(IPlugin):
     def make(
         settings: BackendSettings,
         worker: IWorker,
+        clock: IReactorTime,
         dropped: Callable[[ChunkId], None],
     ) -> ICacheBackend:
         """
@@ -373,6 +390,7 @@ class ICacheBackendFactory(IPlugin):
         Args:
             settings: Its bounds.
             worker: Where its blocking work goes.
+            clock: Says when to try a failing disk again.
             dropped: To be told of each chunk that is no longer held without having
                 been removed by name: evicted or corrupt.
 

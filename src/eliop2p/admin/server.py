@@ -6,6 +6,7 @@ import hmac
 import json
 from collections.abc import Callable
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import FORBIDDEN, SERVICE_UNAVAILABLE, UNAUTHORIZED
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
@@ -74,7 +75,10 @@ def _refusal(status: int, text: bytes) -> Resource:
 
 
 def admin_site(
-    metrics: Metrics, status: Callable[[], NodeStatus], token: bytes
+    metrics: Metrics,
+    status: Callable[[], NodeStatus],
+    token: bytes,
+    clock: IReactorTime,
 ) -> Site:
     """
     Make the site of the admin port.
@@ -83,6 +87,7 @@ def admin_site(
         metrics: What ``/metrics`` shows.
         status: What ``/api/v1/status`` shows.
         token: What callers of ``/api`` must bring; empty when they need nothing.
+        clock: Times connections out.
     """
 
     def ready(request: Request) -> bytes:
@@ -106,4 +111,4 @@ def admin_site(
     root.putChild(b"api", api)
     api.putChild(b"v1", version)
     version.putChild(b"status", _Leaf(b"application/json", describe))
-    return Site(root)
+    return Site(root, reactor=clock)

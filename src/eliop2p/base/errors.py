@@ -132,6 +132,12 @@ class PeerMissing(PeerError):
     """
 
 
+class PeerBehind(PeerMissing):
+    """
+    The chunk is arriving at the peer, but not ahead of us.
+    """
+
+
 class PeerUnreachable(PeerError):
     """
     The connection to the peer is gone or cannot be made.
@@ -147,4 +153,10 @@ class CorruptChunk(ElioError):
 class BackendUnusable(ElioError):
     """
     A cache tier cannot go on: its disk is full, read-only or gone.
+    """
+
+
+class ControlPlaneError(ElioError):
+    """
+    The control plane gave no answer that can be used: go on without it, try later.
     """

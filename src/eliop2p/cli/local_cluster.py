@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from eliop2p.base.errors import StartError
@@ -263,17 +263,29 @@ class LocalCluster:
 
     def wait_members(self, count: int) -> None:
         """
-        Wait until every running node sees so many members.
+        Wait until every node sees so many members.
 
         Raises:
             StartError: That took more than 30 s.
         """
+        self._wait(lambda node: _member_count(node) == count, f"{count} members")
+
+    def wait_registered(self) -> None:
+        """
+        Wait until every node is registered with the control plane.
+
+        Raises:
+            StartError: That took more than 30 s.
+        """
+        self._wait(_registered, "the control plane")
+
+    def _wait(self, holds: Callable[[LocalNode], bool], what: str) -> None:
         pause = threading.Event()
         for _ in range(int(READY_SECONDS / _POLL_SECONDS)):
-            if all(_member_count(node) == count for node in self.nodes):
+            if all(map(holds, self.nodes)):
                 return
             pause.wait(_POLL_SECONDS)
-        raise StartError(f"the nodes do not see {count} members after 30 s")
+        raise StartError(f"the nodes do not see {what} after 30 s")
 
     def stop(self) -> None:
         """
@@ -289,6 +301,14 @@ def _member_count(node: LocalNode) -> int:
     except (urllib.error.URLError, OSError):
         return 0
     return len(members) if isinstance(members, list) else 0
+
+
+def _registered(node: LocalNode) -> bool:
+    try:
+        control = node.status()["control_plane"]
+    except (urllib.error.URLError, OSError):
+        return False
+    return isinstance(control, dict) and control["state"] == "registered"
 
 
 def _merged(first: Settings, second: Settings) -> dict[str, dict[str, object]]:

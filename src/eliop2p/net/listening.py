@@ -2,33 +2,31 @@
 Opening the ports that an operator has configured.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from eliop2p.base.errors import StartError
-from eliop2p.interfaces import INetwork
 
 
-def listen(
-    network: INetwork, host: str, port: int, factory: IProtocolFactory, setting: str
-) -> IListeningPort:
+@contextmanager
+def opening(host: str, port: int, setting: str) -> Iterator[None]:
     """
-    Accept connections on a configured port.
+    Explain why a configured port cannot be had.
 
     Args:
-        network: Where.
         host: The address to listen on.
         port: The port.
-        factory: Takes the connections.
-        setting: The section and key that choose the port, for the error.
+        setting: The section and key that choose the port.
 
     Raises:
-        StartError: The port cannot be had.
+        StartError: It cannot be had.
     """
     try:
-        return network.listen(host, port, factory)
+        yield
     except CannotListenError as error:
-        reason = error.socketError.strerror or str(error.socketError)
+        reason = getattr(error.socketError, "strerror", None) or error.socketError
         raise StartError(
             f"cannot listen on {host}:{port}: {reason}; "
             f"free the port or choose another with {setting}"

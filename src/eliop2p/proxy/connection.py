@@ -3,7 +3,7 @@ One client's connection: requests in, answers out, in order.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol as Structure
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -22,12 +22,9 @@ from eliop2p.http1.framing import (
 )
 from eliop2p.http1.message import RequestHead
 from eliop2p.http1.parse import RequestReader
-from eliop2p.interfaces import IBodySource, IStreamTransport
-from eliop2p.proxy.exchange import Exchange
+from eliop2p.interfaces import IBodySender, IBodySource, IStreamTransport
+from eliop2p.proxy.exchange import Answer, Exchange
 from eliop2p.proxy.heads import error_answer
-
-if TYPE_CHECKING:
-    from eliop2p.proxy.server import ProxyFactory
 
 _log = Logger()
 
@@ -154,6 +151,43 @@ class RequestBody:
             finished()
 
 
+class ConnectionOwner(Structure):
+    """
+    What a connection needs of the port that accepted it.
+
+    Attributes:
+        answer: Answers requests.
+        make_sender: Makes the outgoing side.
+        seconds: A clock.
+        leaving: Whether the node stops.
+    """
+
+    answer: Answer
+    make_sender: Callable[[IStreamTransport], IBodySender]
+    seconds: Callable[[], float]
+    leaving: bool
+
+    def request_id(self) -> str:
+        """
+        Name a request.
+        """
+
+    def opened(self, connection: "ProxyConnection") -> None:
+        """
+        A client is there.
+        """
+
+    def closed(self, connection: "ProxyConnection") -> None:
+        """
+        A client is gone.
+        """
+
+    def refused(self, error: RemoteProtocolError) -> None:
+        """
+        A client sent what is not a request.
+        """
+
+
 class ProxyConnection(Protocol):
     """
     Reads requests, has them answered one at a time, and keeps the connection.
@@ -161,14 +195,14 @@ class ProxyConnection(Protocol):
 
     transport: IStreamTransport
 
-    def __init__(self, factory: "ProxyFactory") -> None:
-        self._owner = factory
+    def __init__(self, owner: ConnectionOwner) -> None:
+        self._owner = owner
         self._reader = RequestReader()
         self._rest = b""
         self._body: RequestBody | None = None
         self._answering: Deferred[None] | None = None
         self._lingering = False
-        self._since = factory.seconds()
+        self._since = owner.seconds()
         self._sent_then = 0
 
     def connectionMade(self) -> None:

@@ -53,9 +53,10 @@ class _Pieces:
             OriginError: The body broke off.
         """
         while not self._pieces:
+            waiting = self._waiting = Deferred()
+            # May give the next piece before it returns.
             self._response.resume()
-            self._waiting = Deferred()
-            await self._waiting
+            await waiting
         piece = self._pieces.popleft()
         if isinstance(piece, Exception):
             raise piece

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from eliop2p.base.errors import RemoteProtocolError
 from eliop2p.base.metrics import Metrics
 from eliop2p.interfaces import IBodySender, INetwork, IStreamTransport
-from eliop2p.net.listening import listen
+from eliop2p.net.listening import opening
 from eliop2p.proxy.connection import ProxyConnection
 from eliop2p.proxy.exchange import Answer
 
@@ -178,9 +178,8 @@ class ProxyServer(Service):
             StartError: The port is taken.
         """
         host, port = self._address
-        self._port = listen(
-            self._network, host, port, self._factory, "[proxy] listen_port"
-        )
+        with opening(host, port, "[proxy] listen_port"):
+            self._port = self._network.listen(host, port, self._factory)
         self._sweeping.start(SWEEP_SECONDS, now=False)
         super().startService()
         _log.info("Clients are served on {host}:{port}", host=host, port=port)

@@ -1,0 +1,3 @@
+"""
+Measurements: each prints a ratio against a peer that ran beside it.
+"""

@@ -1,0 +1,90 @@
+"""
+nginx as a store and as the cache to be measured against.
+"""
+
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+from eliop2p.cli.local_cluster import free_ports
+
+_STORE = """
+worker_processes 1;
+daemon off;
+master_process off;
+error_log {directory}/store-error.log;
+pid {directory}/store.pid;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+    server {{ listen 127.0.0.1:{port}; root {root}; }}
+}}
+"""
+
+_CACHE = """
+worker_processes 1;
+daemon off;
+master_process off;
+error_log {directory}/cache-error.log;
+pid {directory}/cache.pid;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+    sendfile_max_chunk 2m; output_buffers 2 1m;
+    proxy_cache_path {directory}/nginx-cache keys_zone=z:64m max_size=16g
+        inactive=1d use_temp_path=off;
+    upstream store {{ server 127.0.0.1:{store}; keepalive 16; }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            slice 8m; proxy_cache z; proxy_cache_valid 200 206 1d;
+            proxy_cache_key $uri$slice_range; proxy_set_header Range $slice_range;
+            proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_pass http://store;
+        }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """
+    One nginx worker, as a store of static files or as a slicing cache in front of one.
+
+    Attributes:
+        port: Where it listens.
+    """
+
+    def __init__(self, directory: Path, root: Path | None, store: int) -> None:
+        """
+        Args:
+            directory: Where it keeps what it needs.
+            root: The files to serve; None for a cache.
+            store: The port of the store that a cache stands in front of.
+        """
+        (self.port,) = free_ports(1)
+        text = _CACHE if root is None else _STORE
+        config = directory / f"nginx-{self.port}.conf"
+        config.write_text(
+            text.format(directory=directory, root=root, port=self.port, store=store)
+        )
+        binary = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+        if binary is None:
+            raise SystemExit("nginx is not installed: apt-get install nginx-light")
+        self._process = subprocess.Popen([binary, "-c", str(config)])
+        threading.Event().wait(0.5)
+
+    @property
+    def pid(self) -> int:
+        """
+        Its process id.
+        """
+        return self._process.pid
+
+    def stop(self) -> None:
+        """
+        End it.
+        """
+        self._process.terminate()
+        self._process.wait()

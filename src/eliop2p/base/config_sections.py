@@ -1,0 +1,317 @@
+"""
+The sections of the configuration: each class declares its keys once, as attributes.
+
+:mod:`eliop2p.base.config_keys` reads the table of all keys from these classes.
+"""
+
+from typing import TypeVar
+
+import attrs
+
+from eliop2p.base import config_kinds as kinds
+from eliop2p.base.config_kinds import Endpoint, Kind
+from eliop2p.base.secret import Secret
+
+_T = TypeVar("_T")
+
+
+def declare(
+    kind: Kind[_T],
+    default: str,
+    help: str,  # noqa: A002  what attrs, click and argparse call it
+    *,
+    unit: str = "",
+    short: str = "",
+    name: str = "",
+) -> _T:
+    """
+    Declare a key as an attribute of its section; name when it differs from that.
+    """
+    field: _T = attrs.field(
+        metadata={
+            "kind": kind,
+            "default": default,
+            "help": help,
+            "unit": unit,
+            "short": short,
+            "name": name,
+        }
+    )
+    return field
+
+
+@attrs.frozen(kw_only=True)
+class GeneralConfig:
+    """
+    The node as a whole.
+    """
+
+    node_id: str = declare(
+        kinds.NAME,
+        "",
+        "Name of this node, unique in the cluster; made from the host name and kept "
+        "in data_dir when empty.",
+        short="node-id",
+    )
+    bind_address: str = declare(
+        kinds.BIND_ADDRESS,
+        "0.0.0.0",  # noqa: S104  a node serves its cluster
+        "Address on which the node listens.",
+        short="bind-address",
+    )
+    advertise_address: str = declare(
+        kinds.HOST,
+        "",
+        "Address under which other nodes reach this one; found when empty.",
+    )
+    zone: str = declare(
+        kinds.NAME, "", "Where the node stands; peers nearby come first."
+    )
+    log_level: str = declare(
+        kinds.choice("DEBUG", "INFO", "WARNING", "ERROR"),
+        "INFO",
+        "The least severe messages to log.",
+        short="log-level",
+    )
+    log_format: str = declare(
+        kinds.choice("text", "json", "auto"),
+        "auto",
+        "How log lines are written; auto is text on a terminal and JSON elsewhere.",
+    )
+    data_dir: str = declare(
+        kinds.DIRECTORY, "{data_dir}", "Directory for what must survive a restart."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ProxyConfig:
+    """
+    The HTTP proxy that clients talk to.
+    """
+
+    listen_port: int = declare(
+        kinds.PORT, "8080", "Port for clients.", unit="TCP port", short="proxy-port"
+    )
+    bind_address: str = declare(
+        kinds.BIND_ADDRESS, "{general.bind_address}", "Address for clients."
+    )
+    auth: str = declare(
+        kinds.choice("passthrough"),
+        "passthrough",
+        "Who may read: passthrough asks the store with the client's own request.",
+    )
+    max_connections: int = declare(
+        kinds.integer(1, 1_000_000), "4096", "Client connections at one time."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class CacheConfig:
+    """
+    The two tiers of the cache.
+    """
+
+    memory_cache_size: int = declare(
+        kinds.integer(1, 1 << 30, kinds.MIB),
+        "4096",
+        "Size of the memory tier.",
+        unit="MiB",
+        name="memory_cache_size_mb",
+    )
+    disk_cache_size: int = declare(
+        kinds.integer(0, 1 << 30, kinds.MIB),
+        "102400",
+        "Size of the disk tier; 0 for none.",
+        unit="MiB",
+        name="disk_cache_size_mb",
+    )
+    disk_cache_path: str = declare(
+        kinds.DIRECTORY, "{general.data_dir}/cache", "Directory of the disk tier."
+    )
+    chunk_size: int = declare(
+        kinds.size_choice(1, 2, 4, 8),
+        "8",
+        "Size of the pieces in which objects are kept and shared; the same on every "
+        "node of a cluster.",
+        unit="MiB",
+        name="chunk_size_mb",
+    )
+    memory_backend: str = declare(
+        kinds.PLUGIN, "memory", "Plugin that is the memory tier."
+    )
+    disk_backend: str = declare(
+        kinds.PLUGIN, "directory", "Plugin that is the disk tier."
+    )
+    eviction_threshold: float = declare(
+        kinds.decimal(0, 1), "0.9", "Part of a tier's size at which eviction begins."
+    )
+    eviction_target: float = declare(
+        kinds.decimal(0, 1), "0.8", "Part of a tier's size down to which it goes."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class P2PConfig:
+    """
+    What nodes do with each other.
+
+    ``cluster_secret`` also holds what was in ``cluster_secret_file``.
+    """
+
+    listen_port: int = declare(
+        kinds.PORT, "9000", "Port for peers.", unit="TCP port", short="p2p-port"
+    )
+    selection_k: int = declare(
+        kinds.integer(1, 10), "5", "How many peers are considered for a chunk."
+    )
+    max_peers: int = declare(
+        kinds.integer(1, 10_000), "50", "Connections to peers kept at one time."
+    )
+    upload_slots: int = declare(
+        kinds.integer(1, 1024), "16", "Chunks sent to peers at one time."
+    )
+    cluster_secret: Secret | None = declare(  # noqa: RUF009  a field, not its value
+        kinds.SECRET, "", "What nodes of a cluster prove to each other that they know."
+    )
+    cluster_secret_file: str = declare(
+        kinds.FILE, "", "File with the cluster secret, unreadable to others."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ControlPlaneConfig:
+    """
+    The control plane that a node is a member of.
+
+    ``token`` also holds what was in ``token_file``.
+    """
+
+    endpoint: str = declare(
+        kinds.CONTROL_ENDPOINT,
+        "",
+        "Where the control plane is; a node without one serves alone.",
+        short="control-plane",
+    )
+    port: int = declare(
+        kinds.REMOTE_PORT,
+        "8081",
+        "Port of the control plane when endpoint names none.",
+        unit="TCP port",
+    )
+    heartbeat_interval_sec: float = declare(
+        kinds.decimal(0, 3600), "3", "Time between heartbeats.", unit="seconds"
+    )
+    token: Secret | None = declare(  # noqa: RUF009  a field, not its value
+        kinds.SECRET, "", "What a node shows to the control plane to be let in."
+    )
+    token_file: str = declare(
+        kinds.FILE, "", "File with the token, unreadable to others."
+    )
+
+    @property
+    def address(self) -> Endpoint | None:
+        """
+        Where the control plane is, None when there is none.
+        """
+        if not self.endpoint:
+            return None
+        text = self.endpoint if "://" in self.endpoint else f"http://{self.endpoint}"
+        return kinds.parse_endpoint(text, ("http",), default_port=self.port)
+
+
+@attrs.frozen(kw_only=True)
+class ControlPlaneServerConfig:
+    """
+    The embedded control plane itself.
+    """
+
+    listen_port: int = declare(kinds.PORT, "8081", "Port for nodes.", unit="TCP port")
+    bind_address: str = declare(
+        kinds.BIND_ADDRESS, "{general.bind_address}", "Address for nodes."
+    )
+    heartbeat_timeout: float = declare(
+        kinds.decimal(0, 3600),
+        "10",
+        "Silence after which a node counts as dead.",
+        unit="seconds",
+        name="heartbeat_timeout_sec",
+    )
+    database: str = declare(
+        kinds.DIRECTORY, "{general.data_dir}/control.db", "File that holds the state."
+    )
+
+
+@attrs.frozen(kw_only=True)
+class StorageConfig:
+    """
+    The object store.
+    """
+
+    type: str = declare(
+        kinds.choice("s3", "local"),
+        "s3",
+        "What the store is: s3 for a server that speaks S3, local for a directory.",
+    )
+    endpoint: str = declare(
+        kinds.TEXT,
+        "",
+        "Where the store is: http(s)://host[:port] for s3, a directory for local.",
+        short="storage-endpoint",
+    )
+    max_connections: int = declare(
+        kinds.integer(1, 10_000), "64", "Connections to the store at one time."
+    )
+    connect_timeout_sec: float = declare(
+        kinds.decimal(0, 3600), "5", "Time to connect to the store.", unit="seconds"
+    )
+    read_timeout_sec: float = declare(
+        kinds.decimal(0, 3600), "30", "Silence of the store to bear.", unit="seconds"
+    )
+    ca_file: str = declare(
+        kinds.FILE, "", "PEM file with the authorities to trust; the system's if empty."
+    )
+
+    @property
+    def address(self) -> Endpoint | None:
+        """
+        Where the store is, None when it is a directory.
+        """
+        if self.type == "local":
+            return None
+        return kinds.parse_endpoint(self.endpoint, ("http", "https"))
+
+
+@attrs.frozen(kw_only=True)
+class LimitsConfig:
+    """
+    Bounds on what the node takes.
+    """
+
+    inflight_memory: int = declare(
+        kinds.integer(1, 1 << 30, kinds.MIB),
+        "512",
+        "Memory for chunks that are arriving.",
+        unit="MiB",
+        name="inflight_memory_mb",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class AdminConfig:
+    """
+    Health, metrics and the API of the command line.
+
+    Attributes:
+        token: What was in ``token_file``.
+    """
+
+    listen_port: int = declare(
+        kinds.PORT, "8082", "Port for operators.", unit="TCP port"
+    )
+    bind_address: str = declare(
+        kinds.BIND_ADDRESS, "127.0.0.1", "Address for operators."
+    )
+    token_file: str = declare(
+        kinds.FILE, "", "File with the token that operators must show; none if empty."
+    )
+    token: Secret | None = None

@@ -1,0 +1,106 @@
+"""
+The memory that a chunk arrives in.
+"""
+
+import mmap
+from collections.abc import Callable
+
+from blake3 import blake3
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from eliop2p.base.errors import ChunkUnavailable, WrongAnswer
+from eliop2p.interfaces import IChunkSink, IWorker
+from eliop2p.model.chunk import Chunk, Digest
+from eliop2p.model.ranges import Extents
+
+
+def allocate(length: int) -> memoryview:
+    """
+    Give zeroed memory that goes back to the system when nobody refers to it any more.
+
+    Args:
+        length: At least 1.
+    """
+    return memoryview(mmap.mmap(-1, length))
+
+
+def digest_of(data: memoryview) -> Digest:
+    """
+    Compute the digest of a chunk; without the interpreter's lock, so in a thread.
+    """
+    return Digest(blake3(data).digest())
+
+
+@implementer(IChunkSink)
+class ChunkBuffer:
+    """
+    A chunk of which more and more is there.
+
+    Attributes:
+        writing: Whether readers are being told of bytes at this moment.
+
+    Args:
+        chunk: Which one.
+        worker: Where it is hashed.
+        grown: Called when there is more from the start without a gap.
+    """
+
+    def __init__(
+        self, chunk: Chunk, worker: IWorker, grown: Callable[[], None]
+    ) -> None:
+        self.chunk = chunk
+        self.filled = 0
+        self.writing = False
+        self._worker = worker
+        self._grown = grown
+        self._memory = allocate(chunk.length)
+        self._extents = Extents()
+        self._open = True
+
+    @property
+    def view(self) -> memoryview:
+        """
+        The memory, to be read.
+        """
+        return self._memory.toreadonly()
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """
+        Put bytes in their place.
+
+        Those below :attr:`filled` are left as they are: somebody may be reading them,
+        and the digest must be that of what was read.
+        """
+        if not self._open:
+            raise ChunkUnavailable("the chunk is no longer wanted")
+        stop = offset + len(data)
+        if offset < 0 or stop > self.chunk.length:
+            raise WrongAnswer(
+                f"bytes {offset}-{stop} of a chunk of {self.chunk.length}"
+            )
+        start = max(offset, self.filled)
+        if start >= stop:
+            return
+        self._memory[start:stop] = memoryview(data)[start - offset :]
+        self._extents.add(start, stop)
+        filled = self._extents.reach(0)
+        if filled > self.filled:
+            self.filled = filled
+            self.writing = True
+            try:
+                self._grown()
+            finally:
+                self.writing = False
+
+    def digest(self) -> Deferred[Digest]:
+        """
+        Compute the digest of what is there.
+        """
+        return self._worker.run(digest_of, self._memory)
+
+    def close(self) -> None:
+        """
+        Take no more bytes.
+        """
+        self._open = False

@@ -1,0 +1,189 @@
+"""
+The one door to a chunk.
+"""
+
+from collections.abc import Iterator
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from eliop2p.base.errors import ChunkUnavailable
+from eliop2p.cache.flights import Flights
+from eliop2p.cache.keeper import Keeper
+from eliop2p.cache.promotion import Promotion
+from eliop2p.cache.readings import HandleReading
+from eliop2p.cache.room import Room
+from eliop2p.interfaces import (
+    CacheUsage,
+    ICacheBackend,
+    IChunkOrigin,
+    IChunkReader,
+    IChunkReading,
+    IChunkSource,
+    ILocalChunks,
+    IWorker,
+)
+from eliop2p.model.chunk import Chunk, ChunkId, Digest
+
+
+@implementer(IChunkReader, ILocalChunks)
+class ChunkManager:
+    """
+    Gives a chunk from memory, from its arrival if it is under way, from disk, or by
+    having it fetched; in this order.
+
+    Tells a client's request that a chunk will not be read with its right
+    (:meth:`~eliop2p.interfaces.IChunkOrigin.passed_over`) when it comes from a tier or
+    with the right of another.
+
+    Attributes:
+        hits_memory: Chunks opened in memory.
+        hits_disk: Chunks opened on disk.
+        joined: Chunks opened while they were arriving.
+        flights: Chunks that had to be fetched.
+
+    Args:
+        memory: The memory tier.
+        disk: The disk tier, if there is one.
+        source: Gets chunks, and is told of those that are held.
+        worker: Where chunks are hashed and copied.
+        clock: Measures the time between two uses of a chunk.
+        inflight_bytes: The most memory for chunks that are in no tier yet.
+    """
+
+    def __init__(
+        self,
+        memory: ICacheBackend,
+        disk: ICacheBackend | None,
+        source: IChunkSource,
+        worker: IWorker,
+        clock: IReactorTime,
+        *,
+        inflight_bytes: int,
+    ) -> None:
+        self.hits_memory = 0
+        self.hits_disk = 0
+        self.joined = 0
+        self.flights = 0
+        self._memory = memory
+        self._disk = disk
+        self._room = Room(inflight_bytes)
+        self._keeper = Keeper(memory, disk, source, clock)
+        self._flights = Flights(source, worker, clock, self._room, self._keeper)
+        self._promotion: Promotion | None = None
+        if disk is not None:
+            self._promotion = Promotion(self._keeper, disk, worker, clock, self._room)
+        self._stopped = False
+
+    @property
+    def inflight(self) -> int:
+        """
+        Bytes in flight.
+        """
+        return self._room.used
+
+    def start(self) -> Deferred[None]:
+        """
+        Start the tiers. What an earlier run left is announced afterwards.
+        """
+        return self._keeper.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Stop what is arriving, keep what has arrived, and stop the tiers.
+        """
+        self._stopped = True
+        return Deferred.fromCoroutine(self._stop())
+
+    def open(self, chunk: Chunk, origin: IChunkOrigin) -> Deferred[IChunkReading]:
+        """
+        Open a chunk. One that has to be fetched is open at once; its first bytes wait
+        until there is room for it.
+        """
+        return Deferred.fromCoroutine(self._open(chunk, origin))
+
+    def open_local(self, chunk_id: ChunkId) -> Deferred[IChunkReading | None]:
+        """
+        Open a chunk that is held or arriving.
+        """
+        return Deferred.fromCoroutine(self._open_local(chunk_id))
+
+    def where(self, chunk_id: ChunkId) -> str:
+        """
+        Tell which tier holds a chunk.
+        """
+        return self._keeper.where(chunk_id)
+
+    def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
+        """
+        Name every chunk held with its digest.
+        """
+        return self._keeper.holdings()
+
+    def dropped(self, chunk_id: ChunkId) -> None:
+        """
+        What the tiers are to call.
+        """
+        self._keeper.dropped(chunk_id)
+
+    def usage(self) -> dict[str, CacheUsage]:
+        """
+        Tell how full each tier is: ``memory``, and ``disk`` if there is one.
+        """
+        usage = {"memory": self._memory.usage()}
+        if self._disk is not None:
+            usage["disk"] = self._disk.usage()
+        return usage
+
+    async def _open(self, chunk: Chunk, origin: IChunkOrigin) -> IChunkReading:
+        reading = await self._open_memory(chunk.id)
+        if reading is not None:
+            self.hits_memory += 1
+            origin.passed_over(chunk)
+            return reading
+        if self._flights.get(chunk.id) is None:
+            reading = await self._open_disk(chunk.id)
+        if reading is not None:
+            self.hits_disk += 1
+            origin.passed_over(chunk)
+            return reading
+        if self._stopped:
+            raise ChunkUnavailable("the node is stopping")
+        flight = self._flights.get(chunk.id)
+        if flight is not None:
+            self.joined += 1
+            return flight.join(origin)
+        self.flights += 1
+        return self._flights.begin(chunk, origin)
+
+    async def _open_local(self, chunk_id: ChunkId) -> IChunkReading | None:
+        reading = await self._open_memory(chunk_id)
+        if reading is None and self._flights.get(chunk_id) is None:
+            reading = await self._open_disk(chunk_id)
+        if reading is not None:
+            return reading
+        flight = self._flights.get(chunk_id)
+        return flight.join(None) if flight is not None else None
+
+    async def _open_memory(self, chunk_id: ChunkId) -> IChunkReading | None:
+        if not self._memory.contains(chunk_id):
+            return None
+        handle = await self._memory.open(chunk_id)
+        return HandleReading(handle, "memory") if handle is not None else None
+
+    async def _open_disk(self, chunk_id: ChunkId) -> IChunkReading | None:
+        if self._disk is None or not self._disk.contains(chunk_id):
+            return None
+        handle = await self._disk.open(chunk_id)
+        if handle is None:
+            return None
+        if self._promotion is not None:
+            self._promotion.used(chunk_id, handle.length)
+        return HandleReading(handle, "disk")
+
+    async def _stop(self) -> None:
+        await self._flights.stop()
+        if self._promotion is not None:
+            await self._promotion.stop()
+        await self._keeper.stop()

@@ -1,0 +1,273 @@
+"""
+A chunk on its way in, and those who read it meanwhile.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
+
+from eliop2p.base.errors import ChunkUnavailable
+from eliop2p.cache.buffer import ChunkBuffer
+from eliop2p.cache.readings import misuse
+from eliop2p.cache.shared_origin import SharedOrigin
+from eliop2p.interfaces import Fetched, IChunkOrigin, IChunkReading, IWorker
+from eliop2p.model.chunk import Chunk, Digest
+from eliop2p.model.span import Span
+
+
+class Flight:
+    """
+    The arrival of one chunk: its memory, its readers, and their rights.
+
+    Attributes:
+        chunk: Which chunk.
+        origins: The readers' rights to read the store.
+        buffer: What has arrived; None until there is room for it, and after a failure.
+        fetched: How it arrived, once it has and its digest is checked.
+        error: Why it does not arrive, once that is known.
+        abandoned: Whether nobody wants it any more.
+        waiting_on: What its arrival waits for at the moment, to be cancelled.
+
+    Args:
+        chunk: Which chunk.
+        worker: Where it is hashed.
+        empty: Called when the last reader has gone before the chunk is settled.
+    """
+
+    def __init__(
+        self, chunk: Chunk, worker: IWorker, empty: Callable[["Flight"], None]
+    ) -> None:
+        self.chunk = chunk
+        self.origins = SharedOrigin(chunk)
+        self.buffer: ChunkBuffer | None = None
+        self.fetched: Fetched | None = None
+        self.error: Exception | None = None
+        self.abandoned = False
+        self.waiting_on: Deferred[Any] | None = None
+        self._worker = worker
+        self._empty = empty
+        self._release: Callable[[], None] | None = None
+        self._readings: set[FlightReading] = set()
+
+    @property
+    def filled(self) -> int:
+        """
+        Bytes there from the start without a gap.
+        """
+        return self.buffer.filled if self.buffer else 0
+
+    @property
+    def receiving(self) -> bool:
+        """
+        Whether the source is writing at this very moment.
+        """
+        return self.buffer is not None and self.buffer.writing
+
+    @property
+    def view(self) -> memoryview:
+        """
+        The memory, to be read, of a chunk that has arrived.
+        """
+        assert self.buffer is not None
+        return self.buffer.view
+
+    @property
+    def available(self) -> int:
+        """
+        How far one may read: not the last byte before the digest is checked.
+        """
+        return self.filled if self.fetched else min(self.filled, self.chunk.length - 1)
+
+    def join(self, origin: IChunkOrigin | None) -> "FlightReading":
+        """
+        Read along.
+
+        Args:
+            origin: The reader's right, None for a peer.
+        """
+        if origin is not None:
+            self.origins.join(origin)
+        reading = FlightReading(self, origin)
+        self._readings.add(reading)
+        return reading
+
+    def leave(self, reading: "FlightReading", origin: IChunkOrigin | None) -> None:
+        """
+        Read no more.
+        """
+        self._readings.discard(reading)
+        if origin is not None:
+            self.origins.leave(origin)
+        if self._readings:
+            return
+        if self._release is None:
+            self._empty(self)
+        else:
+            self._let_go(self._release)
+
+    def allocate(self) -> ChunkBuffer:
+        """
+        Take memory to receive into, in place of what a failed try has received.
+        """
+        if self.buffer is not None:
+            self.buffer.close()
+        self.buffer = ChunkBuffer(self.chunk, self._worker, self._wake)
+        return self.buffer
+
+    def start_over(self, error: Exception) -> bool:
+        """
+        Fail the readers that have been given bytes.
+
+        Returns:
+            Whether there are others, for whom it is worth trying again.
+        """
+        for reading in tuple(self._readings):
+            if reading.begun:
+                reading.fail(error)
+        return not all(reading.begun for reading in self._readings)
+
+    def finish(self, fetched: Fetched) -> None:
+        """
+        All is there and right.
+        """
+        self.fetched = fetched
+        if self.buffer is not None:
+            self.buffer.close()
+        self.origins.finish()
+        self._wake()
+
+    def settle(self, release: Callable[[], None]) -> None:
+        """
+        The tiers have it, or do not want it.
+
+        Args:
+            release: Called, once, when nobody reads the memory any more.
+        """
+        self._release = release
+        if not self._readings:
+            self._let_go(release)
+
+    def fail(self, error: Exception) -> None:
+        """
+        It will not come.
+        """
+        self.error = error
+        if self.buffer is not None:
+            self.buffer.close()
+            self.buffer = None
+        for reading in tuple(self._readings):
+            reading.fail(error)
+
+    def _let_go(self, release: Callable[[], None]) -> None:
+        self._release = None
+        self.buffer = None
+        release()
+
+    def _wake(self) -> None:
+        for reading in tuple(self._readings):
+            reading.wake()
+
+
+@attrs.frozen(eq=False)
+class _Wait:
+    offset: int
+    limit: int
+    result: Deferred[Span]
+
+
+@implementer(IChunkReading)
+class FlightReading:
+    """
+    Reads a chunk that is arriving, or has just arrived.
+
+    Attributes:
+        begun: Whether it has been given bytes.
+    """
+
+    def __init__(self, flight: Flight, origin: IChunkOrigin | None) -> None:
+        self.length = flight.chunk.length
+        self.begun = False
+        self._flight = flight
+        self._origin = origin
+        self._error: Exception | None = flight.error
+        self._waits: list[_Wait] = []
+        self._closed = False
+
+    @property
+    def filled(self) -> int:
+        """
+        Bytes there from the start without a gap.
+        """
+        return self._flight.filled
+
+    @property
+    def digest(self) -> Digest | None:
+        """
+        The digest, once it is checked.
+        """
+        return self._flight.fetched.digest if self._flight.fetched else None
+
+    @property
+    def source(self) -> str:
+        """
+        Where the last byte came from, once it has.
+        """
+        return self._flight.fetched.source if self._flight.fetched else ""
+
+    def read(self, offset: int, limit: int) -> Deferred[Span]:
+        """
+        Wait for bytes.
+        """
+        error = misuse(offset, limit, self.length, closed=self._closed)
+        if error is not None:
+            return fail(error)
+        if self._error is not None:
+            return fail(self._error)
+
+        def forget(_: Deferred[Span]) -> None:
+            self._waits = [other for other in self._waits if other is not wait]
+
+        wait = _Wait(offset, limit, Deferred(forget))
+        self._waits.append(wait)
+        self.wake()
+        return wait.result
+
+    def close(self) -> None:
+        """
+        Stop reading; a second time does nothing. What is being waited for fails.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.fail(ChunkUnavailable("the reading was closed"))
+        self._flight.leave(self, self._origin)
+
+    def wake(self) -> None:
+        """
+        Give what has arrived to who waits for it.
+        """
+        available = self._flight.available
+        ready = [wait for wait in self._waits if wait.offset < available]
+        if not ready or self._flight.buffer is None:
+            return
+        self._waits = [wait for wait in self._waits if wait.offset >= available]
+        self.begun = True
+        view = self._flight.buffer.view
+        for wait in ready:
+            if not wait.result.called:
+                stop = min(wait.offset + wait.limit, available)
+                wait.result.callback(view[wait.offset : stop])
+
+    def fail(self, error: Exception) -> None:
+        """
+        Fail what is being waited for, and what will be asked for.
+        """
+        if self._error is None:
+            self._error = error
+        waits, self._waits = self._waits, []
+        for wait in waits:
+            if not wait.result.called:
+                wait.result.errback(error)

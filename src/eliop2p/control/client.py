@@ -1,0 +1,347 @@
+"""
+The control plane as a node sees it: over HTTP, or none at all.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import quote
+
+import attrs
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http import NOT_FOUND, OK, PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from eliop2p.base.errors import ControlPlaneError
+from eliop2p.control.fields import BadMessage, decode, encode
+from eliop2p.control.messages import (
+    MAX_REPORTED,
+    ChunkReport,
+    Heartbeat,
+    MembershipAnswer,
+    ReportAnswer,
+    error_from_json,
+    node_to_json,
+)
+from eliop2p.interfaces import IControlPlane, NodeLoad, Registration
+from eliop2p.model.chunk import ChunkId
+from eliop2p.model.peer import Membership, PeerInfo
+
+TIMEOUT = 5.0
+"""
+Seconds for one exchange, from the connection to the end of the answer.
+"""
+
+MAX_ANSWER = 16 * 1024 * 1024
+"""
+The longest answer, in bytes.
+"""
+
+_T = TypeVar("_T")
+
+
+@implementer(IBodyProducer)
+class _Body:
+    """
+    A request body that is written at once. Twisted's own takes the global reactor.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self.length = len(body)
+        self._body = body
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802
+        consumer.write(self._body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        pass
+
+    def resumeProducing(self) -> None:
+        pass
+
+    def stopProducing(self) -> None:
+        pass
+
+
+class _BoundedBody(Protocol):
+    """
+    Takes a response body of up to :data:`MAX_ANSWER` bytes.
+
+    Attributes:
+        finished: Fires with the body; cancelling it closes the connection.
+    """
+
+    def __init__(self) -> None:
+        self.finished = Deferred[bytes](lambda _: self._drop())
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take a piece.
+        """
+        self._size += len(data)
+        if self._size <= MAX_ANSWER:
+            self._pieces.append(data)
+        elif not self.finished.called:
+            self._pieces.clear()
+            self.finished.errback(
+                ControlPlaneError(f"the answer is longer than {MAX_ANSWER} bytes")
+            )
+            self._drop()
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """
+        The body is complete, or broken off.
+        """
+        if self.finished.called:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.finished.callback(b"".join(self._pieces))
+        else:
+            self.finished.errback(reason)
+
+    def _drop(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+
+@attrs.frozen
+class _Reply:
+    """
+    What the control plane answered.
+
+    Attributes:
+        status: The HTTP status.
+        body: The body.
+    """
+
+    status: int
+    body: bytes
+
+    def read(self, from_json: Callable[[object], _T]) -> _T:
+        """
+        Read the answer to a request that was done.
+
+        Raises:
+            ControlPlaneError: It was not done, or the answer makes no sense.
+        """
+        if self.status != OK:
+            raise ControlPlaneError(f"it answered {self.status}: {self._remedy()}")
+        try:
+            return from_json(decode(self.body))
+        except BadMessage as error:
+            raise ControlPlaneError(f"its answer cannot be used: {error}") from error
+
+    def _remedy(self) -> str:
+        try:
+            return str(error_from_json(decode(self.body)))
+        except BadMessage:
+            return "it is no control plane"
+
+
+@implementer(IControlPlane)
+class HttpControlPlane:
+    """
+    A control plane that speaks HTTP.
+
+    Args:
+        endpoint: Where it is: ``http://host:port``.
+        agent: Makes the connections.
+        token: What it wants to be shown; empty for nothing.
+        clock: Limits each exchange to :data:`TIMEOUT`.
+    """
+
+    def __init__(
+        self, endpoint: str, agent: IAgent, token: bytes, clock: IReactorTime
+    ) -> None:
+        self._nodes = f"{endpoint}/api/v1/nodes"
+        self._client = HTTPClient(agent, data_to_body_producer=_Body)
+        self._headers = Headers({b"Content-Type": [b"application/json"]})
+        if token:
+            self._headers.setRawHeaders(b"Authorization", [b"Bearer " + token])
+        self._clock = clock
+
+    def register(self, node: PeerInfo) -> Deferred[Registration]:
+        """
+        See :meth:`.IControlPlane.register`.
+
+        Raises:
+            ControlPlaneError: It did not take the node in (in the Deferred).
+        """
+        return Deferred.fromCoroutine(self._register(node))
+
+    async def _register(self, node: PeerInfo) -> Registration:
+        reply = await self._ask("POST", self._nodes, node_to_json(node))
+        return _registration(reply.read(MembershipAnswer.from_json))
+
+    def heartbeat(
+        self, node_id: str, load: NodeLoad, version: int
+    ) -> Deferred[Registration | None]:
+        """
+        See :meth:`.IControlPlane.heartbeat`.
+
+        Raises:
+            ControlPlaneError: There is no usable answer (in the Deferred).
+        """
+        message = Heartbeat(**attrs.asdict(load), membership_version=version)
+        return Deferred.fromCoroutine(self._heartbeat(node_id, message))
+
+    async def _heartbeat(self, node_id: str, message: Heartbeat) -> Registration | None:
+        url = f"{self._url(node_id)}/heartbeat"
+        reply = await self._ask("PUT", url, message.to_json())
+        if reply.status == NOT_FOUND:
+            return None
+        return _registration(reply.read(MembershipAnswer.from_json))
+
+    def leave(self, node_id: str) -> Deferred[None]:
+        """
+        See :meth:`.IControlPlane.leave`.
+
+        Raises:
+            ControlPlaneError: There is no usable answer (in the Deferred).
+        """
+        return Deferred.fromCoroutine(self._leave(node_id))
+
+    async def _leave(self, node_id: str) -> None:
+        reply = await self._ask("DELETE", self._url(node_id), None)
+        if reply.status != NOT_FOUND:
+            reply.read(MembershipAnswer.from_json)
+
+    def report(
+        self, node_id: str, held: tuple[ChunkId, ...], gone: tuple[ChunkId, ...]
+    ) -> Deferred[None]:
+        """
+        See :meth:`.IControlPlane.report`. A long report is sent in several parts; when
+        one fails the earlier ones stand.
+
+        Raises:
+            ControlPlaneError: There is no usable answer (in the Deferred).
+        """
+        return Deferred.fromCoroutine(self._report(node_id, held, gone))
+
+    async def _report(
+        self, node_id: str, held: tuple[ChunkId, ...], gone: tuple[ChunkId, ...]
+    ) -> None:
+        url = f"{self._url(node_id)}/chunks"
+        parts = [(part, ()) for part in _cut(held)]
+        parts_gone = [((), part) for part in _cut(gone)]
+        for here, away in (*parts, *parts_gone):
+            reply = await self._ask("PUT", url, ChunkReport(here, away).to_json())
+            reply.read(ReportAnswer.from_json)
+
+    def _url(self, node_id: str) -> str:
+        return f"{self._nodes}/{quote(node_id, safe='')}"
+
+    def _ask(self, method: str, url: str, message: object) -> Deferred[_Reply]:
+        """
+        Make one exchange.
+
+        Raises:
+            ControlPlaneError: It did not come to an answer (in the Deferred).
+        """
+
+        def timed_out(result: object, seconds: float) -> object:
+            if isinstance(result, Failure):
+                raise ConnectTimeout(f"no answer within {seconds:g} s")
+            return result
+
+        exchange = Deferred.fromCoroutine(self._exchange(method, url, message))
+        exchange.addTimeout(TIMEOUT, self._clock, timed_out)
+        exchange.addErrback(_explain)
+        return exchange
+
+    async def _exchange(self, method: str, url: str, message: object) -> _Reply:
+        response: IResponse = await self._client.request(
+            method,
+            url,
+            headers=self._headers,
+            data=None if message is None else encode(message),
+            # The token is for this endpoint, not for where it sends us.
+            allow_redirects=False,
+            unbuffered=True,
+            # Only so that it does not take the global one; it is for timeouts of its.
+            reactor=self._clock,  # type: ignore[arg-type]
+        )
+        body = _BoundedBody()
+        response.deliverBody(body)
+        return _Reply(response.code, await body.finished)
+
+
+def _explain(failure: Failure) -> Failure:
+    """
+    Turn whatever went wrong on the way into what the caller can act upon.
+    """
+    if failure.check(ControlPlaneError):
+        return failure
+    text = str(failure.value) or type(failure.value).__name__
+    return Failure(ControlPlaneError(text))
+
+
+def _registration(answer: MembershipAnswer) -> Registration:
+    """
+    Give an answer the form that the node knows.
+    """
+    if answer.nodes is None:
+        return Registration(None, answer.version)
+    peers = {node.node_id: node for node in answer.nodes}
+    return Registration(Membership(answer.version, peers), answer.version)
+
+
+def _cut(chunk_ids: tuple[ChunkId, ...]) -> list[tuple[ChunkId, ...]]:
+    """
+    Cut a list into parts that fit a request.
+    """
+    return [
+        chunk_ids[start : start + MAX_REPORTED]
+        for start in range(0, len(chunk_ids), MAX_REPORTED)
+    ]
+
+
+@implementer(IControlPlane)
+class NullControlPlane:
+    """
+    The control plane of a node that has none: everything is taken, nothing is known.
+    """
+
+    def register(self, node: PeerInfo) -> Deferred[Registration]:  # noqa: ARG002
+        """
+        Answer that there is no membership.
+        """
+        return succeed(Registration(None, 0))
+
+    def heartbeat(
+        self,
+        node_id: str,  # noqa: ARG002
+        load: NodeLoad,  # noqa: ARG002
+        version: int,
+    ) -> Deferred[Registration | None]:
+        """
+        Answer that nothing has changed.
+        """
+        return succeed(Registration(None, version))
+
+    def leave(self, node_id: str) -> Deferred[None]:  # noqa: ARG002
+        """
+        Let the node go.
+        """
+        return succeed(None)
+
+    def report(
+        self,
+        node_id: str,  # noqa: ARG002
+        held: tuple[ChunkId, ...],  # noqa: ARG002
+        gone: tuple[ChunkId, ...],  # noqa: ARG002
+    ) -> Deferred[None]:
+        """
+        Take no note.
+        """
+        return succeed(None)

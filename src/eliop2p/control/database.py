@@ -1,0 +1,218 @@
+"""
+What the control plane keeps across restarts: a file of SQLite's.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from eliop2p.base.errors import ElioError, StartError
+from eliop2p.control.fields import BadMessage, decode, encode
+from eliop2p.control.messages import node_from_json, node_to_json
+from eliop2p.control.registry import SavedNode
+
+APPLICATION_ID = 0x456C696F
+"""
+Marks the file as ours: ``Elio``.
+"""
+
+_NODES = """
+CREATE TABLE nodes (
+    node_id TEXT PRIMARY KEY,
+    info TEXT NOT NULL,
+    registered_at REAL NOT NULL
+) WITHOUT ROWID
+"""
+_COUNTERS = """
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
+"""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((_NODES, _COUNTERS),)
+"""
+The statements that lead from each version of the schema to the next, from 0 on.
+"""
+
+_BUSY_SECONDS = 1.0
+
+
+@attrs.frozen
+class Saved:
+    """
+    What an earlier run left.
+
+    Attributes:
+        version: The last version of the membership that was saved, 0 for none.
+        nodes: The nodes.
+        unreadable: How many more there were that cannot be read.
+    """
+
+    version: int
+    nodes: tuple[SavedNode, ...]
+    unreadable: int
+
+
+class _Unfit(ElioError):
+    """
+    The file is a database, but not one that can be used.
+    """
+
+
+@contextmanager
+def _usable(path: str) -> Iterator[None]:
+    """
+    Turn what goes wrong at the start into one line for the operator.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error, _Unfit) as error:
+        setting = "[control_plane_server] database"
+        raise StartError(f"{setting} = {path}: {_explain(error)}") from error
+
+
+class Database:
+    """
+    An open database. Every method blocks; one call at a time, in any thread.
+
+    It belongs to one process: others find it locked until it is closed.
+
+    Args:
+        path: The file, made with its directory when there is none.
+
+    Raises:
+        StartError: It cannot be used.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        with _usable(path):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path,
+                timeout=_BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            try:
+                self._prepare()
+            except (sqlite3.Error, _Unfit):
+                self._connection.close()
+                raise
+
+    def load(self) -> Saved:
+        """
+        Read everything.
+
+        Raises:
+            StartError: It cannot be used.
+        """
+        with _usable(self._path):
+            return self._load()
+
+    def _load(self) -> Saved:
+        row = self._connection.execute(
+            "SELECT value FROM counters WHERE name = 'version'"
+        ).fetchone()
+        nodes: list[SavedNode] = []
+        unreadable = 0
+        for info, registered_at in self._connection.execute(
+            "SELECT CAST(info AS BLOB), registered_at FROM nodes ORDER BY node_id"
+        ):
+            try:
+                nodes.append(SavedNode(node_from_json(decode(info)), registered_at))
+            except BadMessage:
+                unreadable += 1
+        return Saved(row[0] if row else 0, tuple(nodes), unreadable)
+
+    def save(
+        self, version: int, present: Iterable[SavedNode], absent: Iterable[str]
+    ) -> None:
+        """
+        Write what has changed, all of it or nothing.
+
+        Args:
+            version: The version of the membership.
+            present: Nodes to put in place of what was known of them.
+            absent: Names of nodes to remove.
+
+        Raises:
+            sqlite3.Error: It could not be written.
+        """
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO counters VALUES ('version', ?)", (version,)
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?)",
+                [
+                    (
+                        node.info.node_id,
+                        encode(node_to_json(node.info)).decode(),
+                        node.registered_at,
+                    )
+                    for node in present
+                ],
+            )
+            connection.executemany(
+                "DELETE FROM nodes WHERE node_id = ?",
+                [(node_id,) for node_id in absent],
+            )
+
+    def close(self) -> None:
+        """
+        Let go of the file.
+        """
+        self._connection.close()
+
+    def _transaction(self) -> sqlite3.Connection:
+        """
+        Begin a transaction; the connection, used in a with statement, ends it.
+        """
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def _pragma(self, name: str) -> int:
+        row = self._connection.execute(f"PRAGMA {name}").fetchone()
+        return int(row[0])
+
+    def _prepare(self) -> None:
+        """
+        Make the file ours and bring its schema up to date.
+
+        Raises:
+            _Unfit: It belongs to something else or to a later release.
+        """
+        connection = self._connection
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        schema = self._pragma("user_version")
+        ours = self._pragma("application_id") == APPLICATION_ID
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if tables and not ours:
+            raise _Unfit("it is a database of something else; name another file")
+        if schema > len(MIGRATIONS):
+            raise _Unfit(
+                f"it was written by a later release (schema {schema}, this one knows "
+                f"{len(MIGRATIONS)}); upgrade eliop2p or name another file"
+            )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        with self._transaction():
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            for statements in MIGRATIONS[schema:]:
+                for statement in statements:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _explain(error: Exception) -> str:
+    """
+    Say what is wrong with the file and what to do.
+    """
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # Without the details.
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return "another process uses it; stop that one or name another file"
+    if code == sqlite3.SQLITE_NOTADB:
+        return "it is no SQLite database; name another file"
+    return str(error)

@@ -1,0 +1,154 @@
+"""
+Real TCP connections, with TLS towards servers that ask for it.
+"""
+
+import functools
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from OpenSSL.crypto import Error as CryptoError
+from twisted.internet import error
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTCP,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
+from twisted.internet.ssl import (
+    Certificate,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
+from twisted.internet.tcp import Port
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from eliop2p.base.errors import StartError
+from eliop2p.interfaces import INetwork
+
+BACKLOG = 1024
+"""
+Connections that may wait to be accepted.
+"""
+
+TLS_HOSTS = 32
+"""
+How many servers' TLS contexts are kept; making one reads every trusted certificate.
+"""
+
+_PEM = re.compile(
+    rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL
+)
+
+
+def _certificates(ca_file: str) -> list[Certificate]:
+    """
+    Read a file of PEM certificates.
+
+    Raises:
+        StartError: The file cannot be read or holds none.
+    """
+    try:
+        found = _PEM.findall(Path(ca_file).read_bytes())
+        certificates = [Certificate.loadPEM(pem) for pem in found]
+    except (OSError, ValueError, CryptoError) as reason:
+        raise StartError(f"[storage] ca_file = {ca_file}: {reason}") from reason
+    if not certificates:
+        raise StartError(f"[storage] ca_file = {ca_file}: no PEM certificate in it")
+    return certificates
+
+
+def _tls_options(ca_file: str) -> Callable[[str], IOpenSSLClientConnectionCreator]:
+    """
+    Make what says how to talk TLS to a host, by its name.
+    """
+    trusted = (
+        trustRootFromCertificates(_certificates(ca_file))
+        if ca_file
+        else platformTrust()
+    )
+
+    @functools.lru_cache(TLS_HOSTS)
+    def options(host: str) -> IOpenSSLClientConnectionCreator:
+        return optionsForClientTLS(host, trustRoot=trusted)
+
+    return options
+
+
+@implementer(INetwork)
+class ReactorNetwork:
+    """
+    The network as the reactor has it. Small writes go out at once on every connection.
+
+    Args:
+        reactor: A reactor with TCP, timers and name resolution.
+        ca_file: A PEM file of the authorities to trust instead of the platform's.
+
+    Raises:
+        StartError: The authorities cannot be read.
+    """
+
+    def __init__(self, reactor: IReactorTCP, *, ca_file: str = "") -> None:
+        self._reactor = reactor
+        self._tls_options = _tls_options(ca_file)
+
+    def listen(self, host: str, port: int, factory: IProtocolFactory) -> IListeningPort:
+        """
+        See :meth:`.INetwork.listen`.
+        """
+        listening = self._reactor.listenTCP(
+            port,
+            factory,  # type: ignore[arg-type]  # IReactorTCP asks for a class.
+            BACKLOG,
+            host,
+        )
+        if isinstance(listening, Port):
+            # Linux: the sockets that are accepted inherit it.
+            listening.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
+
+    def connect(
+        self,
+        host: str,
+        port: int,
+        factory: IProtocolFactory,
+        timeout: float,
+        tls: bool,
+    ) -> Deferred[IProtocol]:
+        """
+        See :meth:`.INetwork.connect`. All of a name's addresses are tried, within one
+        timeout. TLS is negotiated after the Deferred has fired: a certificate that
+        does not verify is the reason the protocol's connection is lost for.
+        """
+
+        def timed_out(_result: object, _timeout: float) -> Failure:
+            return Failure(error.TimeoutError())
+
+        endpoint = HostnameEndpoint(self._reactor, host, port, timeout)
+        connecting = Deferred.fromCoroutine(
+            self._connect(endpoint, factory, host if tls else "")
+        )
+        return connecting.addTimeout(timeout, IReactorTime(self._reactor), timed_out)
+
+    async def _connect(
+        self,
+        endpoint: IStreamClientEndpoint,
+        factory: IProtocolFactory,
+        tls_name: str,
+    ) -> IProtocol:
+        if tls_name:
+            endpoint = wrapClientTLS(self._tls_options(tls_name), endpoint)
+        protocol = await endpoint.connect(factory)
+        transport = getattr(protocol, "transport", None)
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+        return protocol

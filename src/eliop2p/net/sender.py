@@ -1,0 +1,373 @@
+"""
+The outgoing side of a client's connection: bodies, with the kernel's help where there
+is a socket to give it to.
+
+A :class:`SocketSender` shares a connection with its stock Twisted transport: the
+transport reads and notices that the client has gone, the sender writes. Whoever made
+the sender closes it when the connection is lost; until then the sender keeps the
+connection open.
+"""
+
+import errno
+import os
+import socket
+import sys
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import (
+    IConsumer,
+    IPushProducer,
+    IReactorFDSet,
+    ITCPTransport,
+    IWriteDescriptor,
+)
+from twisted.internet.tcp import Connection
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from eliop2p.base.errors import CorruptChunk, LocalProtocolError
+from eliop2p.interfaces import IBodySender
+from eliop2p.model.span import FileSpan, Span
+
+TURN = 2 * 1024 * 1024
+"""
+What one connection gives to the kernel before others have theirs, in bytes. More
+starves them, much less costs processor time.
+"""
+
+PIECE = 128 * 1024
+"""
+What is handed at once to a transport that copies, in bytes.
+"""
+
+_NOW = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
+_NOW_AND_MORE = _NOW | getattr(socket, "MSG_MORE", 0)
+_FILE_FAULTS = frozenset(
+    (errno.EIO, errno.EBADF, errno.EINVAL, errno.ENODATA, errno.ESTALE)
+)
+_EMPTY = memoryview(b"")
+
+
+def _explain(error: OSError, span: Span) -> Exception:
+    """
+    Say whose fault a failed system call is: the file's or the connection's.
+    """
+    if isinstance(span, FileSpan) and error.errno in _FILE_FAULTS:
+        return CorruptChunk(f"a chunk's file cannot be read: {error}")
+    return ConnectionLost(str(error))
+
+
+@implementer(IBodySender, IWriteDescriptor)
+class SocketSender:
+    """
+    Writes to a TCP socket without copies of its own.
+
+    Each byte goes out by send or sendfile: the first :data:`TURN` bytes at once, from
+    within :meth:`send`, the rest whenever the reactor finds the socket writable. It
+    does not read, and nobody else may write to the transport.
+
+    Attributes:
+        bytes_sent: What the kernel has taken so far.
+    """
+
+    def __init__(self, transport: Connection, reactor: IReactorFDSet) -> None:
+        self.bytes_sent = 0
+        self._transport = transport
+        self._reactor = reactor
+        # A descriptor of its own, so that the reactor can watch it for writing while
+        # it watches the transport's for reading.
+        self._socket: socket.socket = transport.getHandle().dup()
+        self._span: Span = _EMPTY
+        self._sent = 0
+        self._more = False
+        self._held_back = False
+        self._left_this_turn = TURN
+        self._pending: Deferred[None] | None = None
+        self._closed = False
+
+    def send(self, span: Span, more: bool) -> Deferred[None]:
+        """
+        See :meth:`.IBodySender.send`. Cancelling it aborts the connection.
+
+        With ``more`` the kernel may hold back an incomplete packet for up to 0.2 s; a
+        send without it, even of nothing, releases what was held back.
+
+        Raises:
+            LocalProtocolError: The previous send has not ended.
+            CorruptChunk: The file is shorter than its span or cannot be read (in the
+                Deferred); the connection is aborted.
+        """
+        if self._pending is not None:
+            raise LocalProtocolError("a send is pending")
+        if self._closed:
+            return fail(ConnectionLost("the sender is closed"))
+        self._span, self._sent, self._more = span, 0, more
+        try:
+            complete = self._push()
+        except OSError as error:
+            self._abort(None)
+            return fail(_explain(error, span))
+        if complete:
+            self._span = _EMPTY
+            return succeed(None)
+        self._pending = Deferred(self._cancelled)
+        self._reactor.addWriter(self)
+        return self._pending
+
+    def close(self) -> None:
+        """
+        See :meth:`.IBodySender.close`. The transport stays as it is.
+        """
+        if not self._closed:
+            pending = self._let_go()
+            if pending is not None:
+                pending.errback(ConnectionLost("the sender was closed"))
+
+    # --- IWriteDescriptor
+
+    def fileno(self) -> int:
+        """
+        Give the descriptor that the reactor watches.
+        """
+        return self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        """
+        Name the sender to the reactor's log.
+        """
+        return "SocketSender"
+
+    def doWrite(self) -> None:
+        """
+        Go on: the socket is writable.
+        """
+        self._left_this_turn = TURN
+        try:
+            complete = self._push()
+        except OSError as error:
+            self._abort(_explain(error, self._span))
+            return
+        if complete:
+            pending, self._pending = self._pending, None
+            self._span = _EMPTY
+            if pending is not None:
+                pending.callback(None)
+            self._rest()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        Fail what is pending: the reactor found the socket broken.
+        """
+        self._abort(ConnectionLost(reason.getErrorMessage()))
+
+    # --- inside
+
+    def _rest(self) -> None:
+        # The callback of one send has often begun the next.
+        if self._pending is None and not self._closed:
+            self._reactor.removeWriter(self)
+
+    def _push(self) -> bool:
+        """
+        Make at most one system call.
+
+        Returns:
+            Whether all of the span has been taken.
+        """
+        left = len(self._span) - self._sent
+        if left == 0:
+            self._release_held_back()
+            return True
+        size = min(left, self._left_this_turn)
+        if size == 0:
+            return False
+        try:
+            taken = self._give(self._span, self._sent, size)
+        except BlockingIOError:
+            return False
+        self._sent += taken
+        self._left_this_turn -= taken
+        self.bytes_sent += taken
+        return taken == left
+
+    def _give(self, span: Span, sent: int, size: int) -> int:
+        if isinstance(span, FileSpan):
+            taken = os.sendfile(
+                self._socket.fileno(), span.fd, span.offset + sent, size
+            )
+            if not taken:
+                raise OSError(errno.ENODATA, "it ends too early")
+            self._held_back = False
+            return taken
+        self._held_back = self._more
+        return self._socket.send(
+            span if size == len(span) else span[sent : sent + size],
+            _NOW_AND_MORE if self._more else _NOW,
+        )
+
+    def _release_held_back(self) -> None:
+        if self._held_back and not self._more:
+            # Linux sends what it holds back when this option is set again.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._held_back = False
+
+    def _cancelled(self, _pending: Deferred[None]) -> None:
+        self._abort(None)
+
+    def _abort(self, reason: Exception | None) -> None:
+        if not self._closed:
+            self._transport.abortConnection()
+            pending = self._let_go()
+            if pending is not None and reason is not None:
+                pending.errback(reason)
+
+    def _let_go(self) -> Deferred[None] | None:
+        self._closed = True
+        self._reactor.removeWriter(self)
+        self._socket.close()
+        self._span = _EMPTY
+        pending, self._pending = self._pending, None
+        return pending
+
+
+@implementer(IBodySender, IPushProducer)
+class TransportSender:
+    """
+    Writes to any transport, by copies of up to :data:`PIECE` bytes, as fast as the
+    transport resumes it. The transport may still hold one piece when a send has fired.
+
+    Attributes:
+        bytes_sent: What the transport has taken so far.
+    """
+
+    def __init__(self, transport: ITCPTransport) -> None:
+        self.bytes_sent = 0
+        self._transport = transport
+        self._span: Span = _EMPTY
+        self._sent = 0
+        self._paused = False
+        self._pending: Deferred[None] | None = None
+        self._closed = False
+
+    def send(self, span: Span, more: bool) -> Deferred[None]:  # noqa: ARG002
+        """
+        See :meth:`.IBodySender.send`. Cancelling it aborts the connection; ``more``
+        makes no difference: what is written in one turn shares packets.
+
+        Raises:
+            LocalProtocolError: The previous send has not ended.
+            CorruptChunk: The file is shorter than its span or cannot be read (in the
+                Deferred); the connection is aborted.
+        """
+        if self._pending is not None:
+            raise LocalProtocolError("a send is pending")
+        if self._closed:
+            return fail(ConnectionLost("the sender is closed"))
+        self._span, self._sent, self._paused = span, 0, False
+        self._pending = pending = Deferred[None](self._cancelled)
+        IConsumer(self._transport).registerProducer(self, True)
+        self._push()
+        return pending
+
+    def close(self) -> None:
+        """
+        See :meth:`.IBodySender.close`. The transport stays as it is.
+        """
+        self._fail(ConnectionLost("the sender was closed"))
+
+    # --- IPushProducer
+
+    def pauseProducing(self) -> None:
+        """
+        Write nothing until resumed.
+        """
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """
+        Go on writing.
+        """
+        self._paused = False
+        self._push()
+
+    def stopProducing(self) -> None:
+        """
+        Fail what is pending: the connection is lost.
+        """
+        self._fail(ConnectionLost("the connection is lost"))
+
+    # --- inside
+
+    def _push(self) -> None:
+        while self._pending is not None and not self._paused:
+            if self._sent == len(self._span):
+                self._complete()
+                return
+            try:
+                piece = self._next_piece()
+            except OSError as error:
+                self._transport.abortConnection()
+                self._fail(_explain(error, self._span))
+                return
+            self._sent += len(piece)
+            self.bytes_sent += len(piece)
+            self._transport.write(piece)
+
+    def _next_piece(self) -> bytes:
+        span, sent = self._span, self._sent
+        size = min(len(span) - sent, PIECE)
+        if not isinstance(span, FileSpan):
+            return bytes(span[sent : sent + size])
+        piece = os.pread(span.fd, size, span.offset + sent)
+        if not piece:
+            raise OSError(errno.ENODATA, "it ends too early")
+        return piece
+
+    def _cancelled(self, _pending: Deferred[None]) -> None:
+        self._closed = True
+        self._let_go()
+        self._transport.abortConnection()
+
+    def _complete(self) -> None:
+        pending = self._let_go()
+        if pending is not None:
+            pending.callback(None)
+
+    def _fail(self, reason: Exception) -> None:
+        self._closed = True
+        pending = self._let_go()
+        if pending is not None:
+            pending.errback(reason)
+
+    def _let_go(self) -> Deferred[None] | None:
+        self._span = _EMPTY
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            IConsumer(self._transport).unregisterProducer()
+        return pending
+
+
+def make_sender(
+    transport: ITCPTransport, reactor: object
+) -> SocketSender | TransportSender:
+    """
+    Choose the cheapest sender that a connection allows.
+
+    Args:
+        transport: A connected transport, which nothing has been written to.
+        reactor: What runs the transport.
+    """
+    if (
+        sys.platform == "linux"
+        and isinstance(transport, Connection)
+        and not transport.TLS
+        and transport.getHandle().family in {socket.AF_INET, socket.AF_INET6}
+        and IReactorFDSet.providedBy(reactor)
+    ):
+        try:
+            return SocketSender(transport, reactor)
+        except OSError:
+            # No descriptor is left for a second one. Slower is better than not at all.
+            return TransportSender(transport)
+    return TransportSender(transport)

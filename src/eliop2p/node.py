@@ -1,0 +1,374 @@
+"""
+A node, put together: the only module that knows every concrete class.
+"""
+
+import random
+from collections.abc import Callable
+
+import attrs
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.iweb import IAgent
+from zope.interface import implementer
+
+from eliop2p import __version__
+from eliop2p.admin.server import admin_site
+from eliop2p.admin.service import AdminServer
+from eliop2p.admin.status import ControlStatus, NodeStatus
+from eliop2p.base.config import NodeConfig
+from eliop2p.base.metrics import Metrics
+from eliop2p.cache.chunk_manager import ChunkManager
+from eliop2p.cache.records import RecordStore
+from eliop2p.cache.registry import find_backend
+from eliop2p.control.client import HttpControlPlane, NullControlPlane
+from eliop2p.control.service import ControlService, PlaneState
+from eliop2p.identity import describe_node, node_name, p2p_address, usable_directory
+from eliop2p.interfaces import (
+    BackendSettings,
+    CacheUsage,
+    Fetched,
+    IBodySender,
+    ICacheBackend,
+    IChunkOrigin,
+    IChunkSink,
+    IChunkSource,
+    IControlPlane,
+    INetwork,
+    IOrigin,
+    IPeerRequests,
+    IStreamTransport,
+    IWorker,
+    NodeLoad,
+)
+from eliop2p.model.chunk import ChunkId, Digest
+from eliop2p.net.listening import opening
+from eliop2p.node_metrics import Counted, observe_node
+from eliop2p.p2p.links import PeerLinks
+from eliop2p.p2p.node_discovery import NodeDiscovery
+from eliop2p.p2p.swarm import Swarm
+from eliop2p.proxy.objects import ObjectReads
+from eliop2p.proxy.records import Records
+from eliop2p.proxy.server import ProxyFactory, ProxyServer
+from eliop2p.proxy.service import ProxyService
+from eliop2p.storage.http_origin import HttpOrigin
+from eliop2p.storage.local import LocalOrigin
+
+_log = Logger()
+
+
+@attrs.frozen
+class Surroundings:
+    """
+    The world that a node lives in.
+
+    Attributes:
+        clock: Time; its seconds count from the epoch.
+        network: Connections.
+        worker: Threads, or what stands for them.
+        agent: HTTP towards the control plane.
+        make_sender: Makes the outgoing side of a client's connection.
+        rng: Randomness for choices and names.
+        nonce: 32 bytes that nobody can guess.
+    """
+
+    clock: IReactorTime
+    network: INetwork
+    worker: IWorker
+    agent: IAgent
+    make_sender: Callable[[IStreamTransport], IBodySender]
+    rng: random.Random
+    nonce: Callable[[], bytes]
+
+
+@implementer(IChunkSource)
+class _ReportedSource:
+    """
+    The swarm as a source of chunks; the control plane hears of what is held.
+    """
+
+    def __init__(self, source: IChunkSource) -> None:
+        self._source = source
+        self.control: ControlService | None = None
+
+    def fetch(self, sink: IChunkSink, origin: IChunkOrigin) -> "Deferred[Fetched]":
+        """
+        Get a chunk.
+        """
+        return self._source.fetch(sink, origin)
+
+    def announce(self, chunk_id: ChunkId, digest: Digest) -> None:
+        """
+        Tell homes and control plane.
+        """
+        self._source.announce(chunk_id, digest)
+        if self.control is not None:
+            self.control.note_held(chunk_id)
+
+    def withdraw(self, chunk_id: ChunkId) -> None:
+        """
+        Tell homes and control plane.
+        """
+        self._source.withdraw(chunk_id)
+        if self.control is not None:
+            self.control.note_gone(chunk_id)
+
+
+class Node(MultiService):
+    """
+    Everything that one machine runs.
+    """
+
+    def __init__(self, config: NodeConfig, world: Surroundings) -> None:
+        """
+        Raises:
+            StartError: A directory cannot be used.
+        """
+        super().__init__()
+        self._config = config
+        self._world = world
+        self._started = world.clock.seconds()
+        self._ready = False
+        self._directory = usable_directory(
+            config.general.data_dir, "[general] data_dir"
+        )
+        self.metrics = Metrics()
+        self.me = describe_node(config, node_name(config, self._directory, world.rng))
+        self.origin = self._make_origin()
+        self.members = NodeDiscovery(
+            self.me, self._directory / "members.json", world.worker
+        )
+        self.swarm = Swarm(
+            self.me.node_id,
+            self.members,
+            self._make_links,
+            clock=world.clock,
+            rng=world.rng,
+            selection_k=config.p2p.selection_k,
+            upload_slots=config.p2p.upload_slots,
+        )
+        self._source = _ReportedSource(self.swarm.transfers)
+        self.chunks = self._make_chunks()
+        self._record_store = RecordStore(
+            str(self._directory / "objects.db"), world.worker
+        )
+        self.control = self._make_control()
+        self._source.control = self.control
+        self.control.setServiceParent(self)
+        self._make_admin().setServiceParent(self)
+        self._make_proxy().setServiceParent(self)
+        observe_node(
+            self.metrics,
+            Counted(self.origin, self.links, self.chunks, self.members, self.control),
+        )
+
+    # --- parts
+
+    def _make_origin(self) -> IOrigin:
+        storage, world = self._config.storage, self._world
+        where = storage.address
+        if where is None:
+            return LocalOrigin(storage.endpoint, world.worker, world.clock)
+        return HttpOrigin(
+            where.url,
+            world.network,
+            world.clock,
+            max_connections=storage.max_connections,
+            connect_timeout=storage.connect_timeout_sec,
+            read_timeout=storage.read_timeout_sec,
+        )
+
+    def _make_links(self, requests: IPeerRequests) -> PeerLinks:
+        world, secret = self._world, self._config.p2p.cluster_secret
+        self.links = PeerLinks(
+            node_id=self.me.node_id,
+            secret=secret.reveal().encode() if secret else b"",
+            network=world.network,
+            clock=world.clock,
+            requests=requests,
+            worker=world.worker,
+            rng=world.rng,
+            nonce=world.nonce,
+            max_peers=self._config.p2p.max_peers,
+        )
+        return self.links
+
+    def _make_tier(self, name: str, key: str, size: int, path: str) -> ICacheBackend:
+        cache = self._config.cache
+        settings = BackendSettings(
+            size, path, cache.eviction_threshold, cache.eviction_target
+        )
+        return find_backend(name, key).make(
+            settings, self._world.worker, self._world.clock, self._dropped
+        )
+
+    def _dropped(self, chunk_id: ChunkId) -> None:
+        self.chunks.dropped(chunk_id)
+
+    def _make_chunks(self) -> ChunkManager:
+        cache = self._config.cache
+        disk = None
+        if cache.disk_cache_size:
+            path = usable_directory(cache.disk_cache_path, "[cache] disk_cache_path")
+            disk = self._make_tier(
+                cache.disk_backend, "disk_backend", cache.disk_cache_size, str(path)
+            )
+        memory = self._make_tier(
+            cache.memory_backend, "memory_backend", cache.memory_cache_size, ""
+        )
+        return ChunkManager(
+            memory,
+            disk,
+            self._source,
+            self._world.worker,
+            self._world.clock,
+            inflight_bytes=self._config.limits.inflight_memory,
+        )
+
+    def _make_control(self) -> ControlService:
+        config, world = self._config.control_plane, self._world
+        plane: IControlPlane = NullControlPlane()
+        if config.address is not None:
+            token = config.token.reveal().encode() if config.token else b""
+            plane = HttpControlPlane(
+                config.address.url, world.agent, token, world.clock
+            )
+        return ControlService(
+            self.me,
+            plane,
+            self.members,
+            load=self._load,
+            holdings=lambda: (chunk_id for chunk_id, _ in self.chunks.holdings()),
+            clock=world.clock,
+            rng=world.rng,
+            interval=config.heartbeat_interval_sec,
+        )
+
+    def _make_admin(self) -> AdminServer:
+        config = self._config.admin
+        token = config.token.reveal().encode() if config.token else b""
+        site = admin_site(self.metrics, self.status, token, self._world.clock)
+        return AdminServer(
+            site, self._world.network, config.bind_address, config.listen_port
+        )
+
+    def _make_proxy(self) -> ProxyServer:
+        config, world = self._config, self._world
+        chunk_size = config.cache.chunk_size
+        records = Records(self._record_store, self.swarm.objects, chunk_size)
+        reads = ObjectReads(
+            self.origin,
+            self.chunks,
+            records,
+            self.metrics,
+            now=world.clock.seconds,
+            chunk_size=chunk_size,
+        )
+        service = ProxyService(
+            self.origin, reads, records, self.metrics, world.clock.seconds
+        )
+        factory = ProxyFactory(
+            service.answer,
+            world.make_sender,
+            metrics=self.metrics,
+            clock=world.clock,
+            rng=world.rng,
+            max_connections=config.proxy.max_connections,
+        )
+        return ProxyServer(
+            factory,
+            world.network,
+            world.clock,
+            config.proxy.bind_address,
+            config.proxy.listen_port,
+        )
+
+    # --- life
+
+    def startService(self) -> None:
+        """
+        Open the ports, then find out what an earlier run left.
+
+        Raises:
+            StartError: A port is taken.
+        """
+        host, port = p2p_address(self._config), self._config.p2p.listen_port
+        if self._config.p2p.cluster_secret is None:
+            _log.warn(
+                "Peers are served on {host} only: without [p2p] cluster_secret nothing "
+                "tells a peer from anybody else",
+                host=host,
+            )
+        with opening(host, port, "[p2p] listen_port"):
+            self.links.start(host, port)
+        super().startService()
+        self.swarm.begin(self.chunks)
+        Deferred.fromCoroutine(self._find()).addErrback(
+            lambda failure: _log.failure("Finding what an earlier run left", failure)
+        )
+
+    async def _find(self) -> None:
+        await self.members.start()
+        await self.chunks.start()
+        self._ready = True
+        _log.info(
+            "{node_id} is ready: {chunks} chunks are held",
+            node_id=self.me.node_id,
+            chunks=sum(usage.chunks for usage in self.chunks.usage().values()),
+        )
+
+    def stopService(self) -> "Deferred[None]":
+        """
+        Let clients finish, say goodbye to control plane and peers, write what is left.
+        """
+        self.running = 0
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        _log.info("{node_id} stops", node_id=self.me.node_id)
+        for service in reversed(list(self)):
+            await maybeDeferred(service.stopService)
+        self.swarm.stop()
+        await self.chunks.stop()
+        await self.links.close()
+        await self.origin.close()
+        await self.members.stop()
+        await self._record_store.close()
+
+    # --- what others are told
+
+    def _load(self) -> NodeLoad:
+        usage = self.chunks.usage()
+        empty = CacheUsage(0, 0, 0)
+        memory, disk = usage["memory"], usage.get("disk", empty)
+        return NodeLoad(
+            memory.used,
+            disk.used,
+            max(memory.chunks, disk.chunks),
+            self.swarm.requests.uploads,
+        )
+
+    def status(self) -> NodeStatus:
+        """
+        Tell how the node is.
+        """
+        plane = self._config.control_plane.address
+        state = self.control.state if plane else PlaneState.UNREGISTERED
+        served = self.metrics.served_bytes
+        return NodeStatus(
+            self.me.node_id,
+            __version__,
+            self._world.clock.seconds() - self._started,
+            self._ready,
+            tuple(self.members.current().peers.values()),
+            ControlStatus(plane.url if plane else "", state.value),
+            self.chunks.usage(),
+            {
+                sample.labels["source"]: int(sample.value)
+                for family in served.collect()
+                for sample in family.samples
+                if sample.name.endswith("_total")
+            },
+            self.origin.bytes_in,
+        )

@@ -1,0 +1,61 @@
+"""
+What is counted where it happens, shown as metrics.
+"""
+
+from collections.abc import Callable
+
+import attrs
+
+from eliop2p.base.metrics import Metrics
+from eliop2p.cache.chunk_manager import ChunkManager
+from eliop2p.control.service import ControlService, PlaneState
+from eliop2p.interfaces import IMembership, IOrigin
+from eliop2p.p2p.links import PeerLinks
+
+
+@attrs.frozen
+class Counted:
+    """
+    The parts of a node that keep counters.
+    """
+
+    origin: IOrigin
+    links: PeerLinks
+    chunks: ChunkManager
+    members: IMembership
+    control: ControlService
+
+
+def observe_node(metrics: Metrics, node: Counted) -> None:
+    """
+    Let a node's metrics read its counters.
+    """
+
+    def show(name: str, value: Callable[[], float]) -> None:
+        metrics.observe(f"eliop2p_{name}", {}, value)
+
+    show("origin_bytes_total", lambda: node.origin.bytes_in)
+    show("origin_requests_total", lambda: node.origin.requests)
+    show("peer_bytes_sent_total", lambda: node.links.bytes_sent)
+    show("peer_bytes_received_total", lambda: node.links.bytes_received)
+    show("peer_refused_total", lambda: node.links.refused)
+    metrics.observe(
+        "eliop2p_errors_total",
+        {"kind": "PeerProtocol"},
+        lambda: node.links.protocol_errors,
+    )
+    show("inflight_bytes", lambda: node.chunks.inflight)
+    show("members", lambda: len(node.members.current().peers))
+    show("control_plane_up", lambda: node.control.state is PlaneState.REGISTERED)
+    for tier in node.chunks.usage():
+        _observe_tier(metrics, node, tier)
+
+
+def _observe_tier(metrics: Metrics, node: Counted, tier: str) -> None:
+    def show(name: str, value: Callable[[], float]) -> None:
+        metrics.observe(f"eliop2p_cache_{name}", {"tier": tier}, value)
+
+    show("used_bytes", lambda: node.chunks.usage()[tier].used)
+    show("capacity_bytes", lambda: node.chunks.usage()[tier].capacity)
+    show("chunks", lambda: node.chunks.usage()[tier].chunks)
+    show("degraded", lambda: bool(node.chunks.usage()[tier].degraded))

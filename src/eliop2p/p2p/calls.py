@@ -1,0 +1,190 @@
+"""
+What this node asks of one peer, from the request to its answer.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from eliop2p.base.errors import (
+    PeerBehind,
+    PeerBusy,
+    PeerError,
+    PeerMissing,
+    PeerUnreachable,
+)
+from eliop2p.wire.events import (
+    Cancel,
+    Data,
+    Done,
+    Fail,
+    Fault,
+    FindObject,
+    FoundObject,
+    Get,
+    Locate,
+    Located,
+    Message,
+)
+
+LOCATE_TIMEOUT = 5.0
+FIND_TIMEOUT = 15.0
+"""
+Seconds until an answer must have come; that of a find may wait at the home.
+"""
+
+PROGRESS_TIMEOUT = 10.0
+"""
+Seconds without a byte after which a download fails.
+"""
+
+Result = Located | FoundObject | Done
+_Write = Callable[[int, memoryview], None]
+
+_ERRORS: dict[Fault, type[PeerError]] = {
+    Fault.MISSING: PeerMissing,
+    Fault.BEHIND: PeerBehind,
+    Fault.BUSY: PeerBusy,
+}
+
+
+class CallOutput(Protocol):
+    """
+    The connection that requests go out on.
+    """
+
+    @property
+    def heard(self) -> float:
+        """
+        When the peer last sent anything, in seconds of the clock.
+        """
+
+    def next_request_id(self) -> int:
+        """
+        Give a number for a new request.
+
+        Raises:
+            PeerBusy: There are too many open already.
+            PeerUnreachable: The connection is closed.
+        """
+
+    def send(self, message: Message) -> None:
+        """
+        Send a message.
+        """
+
+    def doubt(self) -> None:
+        """
+        The peer owed an answer and said nothing at all.
+        """
+
+
+@attrs.define(eq=False)
+class _Call:
+    deferred: Deferred[Result]
+    patience: float
+    timer: IDelayedCall
+    write: _Write | None = None
+    offset: int = 0
+
+
+class Calls:
+    """
+    The open requests to one peer.
+
+    A request that was given up stays open for the session until the peer ends it; here
+    it is forgotten at once, and what still comes for it is dropped.
+    """
+
+    def __init__(self, output: CallOutput, clock: IReactorTime) -> None:
+        self._output = output
+        self._clock = clock
+        self._calls: dict[int, _Call] = {}
+
+    def ask(self, request: Locate | FindObject) -> Deferred[Result]:
+        """
+        Send a request that one message answers.
+        """
+        finding = isinstance(request, FindObject)
+        return self._open(request, FIND_TIMEOUT if finding else LOCATE_TIMEOUT)
+
+    def get(self, request: Get, write: _Write) -> Deferred[Result]:
+        """
+        Send a request that bytes answer; each piece goes to write with its offset.
+        """
+        return self._open(request, PROGRESS_TIMEOUT, write, request.offset)
+
+    def _open(
+        self,
+        request: Locate | FindObject | Get,
+        patience: float,
+        write: _Write | None = None,
+        offset: int = 0,
+    ) -> Deferred[Result]:
+        try:
+            request_id = self._output.next_request_id()
+        except PeerError as error:
+            return fail(error)
+        timer = self._clock.callLater(patience, self._expired, request_id)
+        deferred: Deferred[Result] = Deferred(lambda _: self._give_up(request_id))
+        self._calls[request_id] = _Call(deferred, patience, timer, write, offset)
+        self._output.send(attrs.evolve(request, request_id=request_id))
+        return deferred
+
+    def answered(self, message: Result | Data | Fail) -> None:
+        """
+        Take an answer, which the session has checked to fit its request.
+        """
+        call = self._calls.get(message.request_id)
+        if call is None:
+            return
+        if isinstance(message, Data):
+            self._take(call, message)
+            return
+        self._forget(message.request_id)
+        if isinstance(message, Fail):
+            kind = _ERRORS.get(message.fault, PeerError)
+            call.deferred.errback(kind(f"the peer says {message.fault.name}"))
+        else:
+            call.deferred.callback(message)
+
+    def fail_all(self, error: PeerError) -> None:
+        """
+        Fail every open request: no answer can come any more.
+        """
+        for request_id in list(self._calls):
+            call = self._forget(request_id)
+            if call is not None:
+                call.deferred.errback(error)
+
+    def _take(self, call: _Call, data: Data) -> None:
+        assert call.write is not None
+        call.timer.reset(call.patience)
+        offset, call.offset = call.offset, call.offset + len(data.payload)
+        try:
+            call.write(offset, memoryview(data.payload))
+        except Exception as error:  # noqa: BLE001 - it goes back to whose it is.
+            self._give_up(data.request_id)
+            call.deferred.errback(error)
+
+    def _expired(self, request_id: int) -> None:
+        call = self._calls[request_id]
+        silent = self._clock.seconds() - self._output.heard >= call.patience
+        self._give_up(request_id)
+        if silent:
+            self._output.doubt()
+        kind = PeerUnreachable if silent else PeerError
+        call.deferred.errback(kind(f"nothing came for {call.patience:g} s"))
+
+    def _give_up(self, request_id: int) -> None:
+        if self._forget(request_id) is not None:
+            self._output.send(Cancel(request_id))
+
+    def _forget(self, request_id: int) -> _Call | None:
+        call = self._calls.pop(request_id, None)
+        if call is not None and call.timer.active():
+            call.timer.cancel()
+        return call

@@ -1,0 +1,88 @@
+"""
+Which connections there are with whom, and who is not to be tried at the moment.
+"""
+
+from twisted.internet.interfaces import IReactorTime
+
+from eliop2p.p2p.protocol import PeerConnection
+
+SUSPICION = 5.0
+"""
+Seconds for which a peer that failed is not tried.
+"""
+
+MAX_SHARED = 4
+"""
+The most connections with one peer.
+"""
+
+_MAX_SUSPECTS = 1024
+
+
+class Connections:
+    """
+    The connections that both sides have proved themselves on.
+
+    Opens and closes none.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._shared: dict[str, list[PeerConnection]] = {}
+        self._suspects: dict[str, float] = {}
+
+    def add(self, connection: PeerConnection) -> bool:
+        """
+        Include a connection: its peer is alive.
+
+        Returns:
+            False when there are too many with this peer already.
+        """
+        shared = self._shared.setdefault(connection.peer_id, [])
+        if len(shared) >= MAX_SHARED:
+            return False
+        shared.append(connection)
+        self._suspects.pop(connection.peer_id, None)
+        return True
+
+    def remove(self, connection: PeerConnection) -> bool:
+        """
+        Leave a connection out.
+
+        Returns:
+            Whether it was the last one with its peer.
+        """
+        shared = self._shared.get(connection.peer_id, [])
+        if connection not in shared:
+            return False
+        shared.remove(connection)
+        if shared:
+            return False
+        del self._shared[connection.peer_id]
+        return True
+
+    def usable(self, node_id: str) -> PeerConnection | None:
+        """
+        Give the oldest connection with a peer, one that is in doubt only when all are.
+        """
+        shared = [link for link in self._shared.get(node_id, ()) if link.is_open]
+        trusted = [link for link in shared if not link.in_doubt]
+        return next(iter(trusted or shared), None)
+
+    def suspect(self, node_id: str) -> None:
+        """
+        Note that a peer failed, unless a connection with it is beyond doubt.
+        """
+        connection = self.usable(node_id)
+        if connection is not None and not connection.in_doubt:
+            return
+        now = self._clock.seconds()
+        if len(self._suspects) >= _MAX_SUSPECTS:
+            self._suspects = {k: v for k, v in self._suspects.items() if v > now}
+        self._suspects[node_id] = now + SUSPICION
+
+    def suspected(self, node_id: str) -> bool:
+        """
+        Tell whether a peer failed a moment ago.
+        """
+        return self._clock.seconds() < self._suspects.get(node_id, 0.0)

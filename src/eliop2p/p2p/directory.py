@@ -1,0 +1,277 @@
+"""
+What a home knows of its chunks: who holds them, who receives them, who reads the store.
+"""
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable
+
+from eliop2p.model.chunk import ChunkId, Digest
+from eliop2p.p2p.attach import EPOCH_SHIFT
+from eliop2p.p2p.entry import Entry, Receiving
+from eliop2p.wire.events import Locate, Located, Verdict
+
+MAX_ENTRIES = 2_000_000
+MAX_COMPLETE = 64
+MAX_RECEIVING = 256
+"""
+Bounds: chunks in a directory, and nodes of each kind listed for one chunk.
+"""
+
+REFUSALS = 3
+"""
+How many nodes must have been failed by a node before it is no longer listed.
+"""
+
+
+class Directory:
+    """
+    The table of a home.
+
+    Args:
+        epoch: A random number of 31 bits, which keeps tickets of different homes, and
+            of one before and after a restart, apart.
+        candidates: How many nodes an asker is sent to at most.
+        max_entries: How many chunks are known at most; the longest idle goes first.
+
+    Attributes:
+        conflicts: How often a node contradicted what is known of a digest.
+    """
+
+    def __init__(
+        self, epoch: int, candidates: int = 5, max_entries: int = MAX_ENTRIES
+    ) -> None:
+        self.conflicts = 0
+        self._candidates = candidates
+        self._max_entries = max_entries
+        self._tickets = itertools.count((epoch & 0x7FFFFFFF) << EPOCH_SHIFT | 1)
+        self._entries: OrderedDict[ChunkId, Entry] = OrderedDict()
+        self._complete: dict[str, set[ChunkId]] = {}
+        self._receiving: dict[str, set[ChunkId]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def holders(self, chunk_id: ChunkId) -> tuple[str, ...]:
+        """
+        Name the nodes that hold a chunk whole.
+        """
+        entry = self._entries.get(chunk_id)
+        return () if entry is None else tuple(entry.complete)
+
+    def receivers(self, chunk_id: ChunkId) -> tuple[str, ...]:
+        """
+        Name the nodes that are receiving a chunk, in the order of joining.
+        """
+        entry = self._entries.get(chunk_id)
+        return () if entry is None else tuple(entry.receiving)
+
+    def reader(self, chunk_id: ChunkId) -> str:
+        """
+        Name the node that has the lease, or give an empty name.
+        """
+        entry = self._entries.get(chunk_id)
+        return "" if entry is None else entry.reader
+
+    def locate(
+        self, node_id: str, request: Locate, alive: Callable[[str], bool], now: float
+    ) -> Located:
+        """
+        Answer a node that needs a chunk, and register it as receiving.
+
+        There is one lease on a chunk, unless its reader died, let it expire, or failed
+        the asker when the lease was already older than
+        :data:`~eliop2p.p2p.entry.LEASE_GRACE`.
+
+        Args:
+            node_id: Who asks. It keeps its ticket when it asks again.
+            request: What it asks.
+            alive: Tells whether a node may be proposed.
+            now: In seconds.
+        """
+        chunk_id = request.chunk_id
+        entry = self._touch(chunk_id)
+        self._note_refusals(chunk_id, entry, node_id, request.rejected)
+        place = self._join(chunk_id, entry, node_id, request.filled, now)
+        holders = entry.proposals(node_id, request, alive, now, self._candidates)
+        if holders:
+            verdict = Verdict.HOLDERS
+            place.parent = holders[0].node_id
+            entry.add_child(place.parent, 1)
+        elif entry.may_grant(node_id, request, alive, now):
+            verdict = Verdict.LEASE
+            entry.grant(node_id, now)
+        else:
+            verdict = Verdict.WAIT
+        if entry.reader == node_id and verdict is not Verdict.LEASE:
+            entry.reader = ""
+        return Located(request.request_id, verdict, place.ticket, entry.digest, holders)
+
+    def have(self, node_id: str, chunk_id: ChunkId, digest: Digest) -> bool:
+        """
+        Take that a node holds a chunk.
+
+        What the reader of the store says of the digest stands against what others said
+        before; otherwise who spoke first is believed.
+
+        Returns:
+            Whether the node is listed: not when it contradicts, nor when enough are.
+        """
+        entry = self._touch(chunk_id)
+        vouched = entry.reader == node_id
+        children = self._stop_receiving(chunk_id, entry, node_id)
+        if entry.digest not in (b"", digest):
+            self.conflicts += 1
+            if not vouched or entry.vouched:
+                self._drop_holder(chunk_id, entry, node_id)
+                self._drop_if_empty(chunk_id, entry)
+                return False
+            for liar in list(entry.complete):
+                self._drop_holder(chunk_id, entry, liar)
+        entry.digest = digest
+        entry.vouched = entry.vouched or vouched
+        return self._list_holder(chunk_id, entry, node_id, children)
+
+    def gone(self, node_id: str, chunk_id: ChunkId) -> None:
+        """
+        Take that a node neither holds nor receives a chunk any more.
+        """
+        entry = self._entries.get(chunk_id)
+        if entry is not None:
+            self._stop_receiving(chunk_id, entry, node_id)
+            self._drop_holder(chunk_id, entry, node_id)
+            self._drop_if_empty(chunk_id, entry)
+
+    def leased(self, chunk_id: ChunkId, node_id: str, now: float) -> None:
+        """
+        Take from another home that it gave a node the lease on a chunk.
+
+        A lease that this home gave itself, and that has not expired, stands.
+        """
+        entry = self._touch(chunk_id)
+        if entry.reader in ("", node_id) or now >= entry.expires:
+            self._join(chunk_id, entry, node_id, 0, now)
+            entry.grant(node_id, now)
+
+    def interrupted(self, node_id: str) -> None:
+        """
+        Take that a node fell silent: whatever it was receiving or reading has ended.
+
+        What it holds stays listed; it may be back in a moment.
+        """
+        for chunk_id in self._receiving.pop(node_id, ()):
+            entry = self._entries[chunk_id]
+            self._stop_receiving(chunk_id, entry, node_id)
+            self._drop_if_empty(chunk_id, entry)
+
+    def lost(self, node_id: str) -> None:
+        """
+        Take that a node is no longer a member.
+
+        Costs in proportion to what the node had, not to the directory.
+        """
+        self.interrupted(node_id)
+        for chunk_id in self._complete.pop(node_id, ()):
+            entry = self._entries[chunk_id]
+            self._drop_holder(chunk_id, entry, node_id)
+            self._drop_if_empty(chunk_id, entry)
+
+    def forget(self, chunk_id: ChunkId) -> None:
+        """
+        Drop all that is known of a chunk.
+        """
+        entry = self._entries.pop(chunk_id, None)
+        if entry is not None:
+            for node_id in entry.complete:
+                _unlist(self._complete, node_id, chunk_id)
+            for node_id in entry.receiving:
+                _unlist(self._receiving, node_id, chunk_id)
+
+    def _touch(self, chunk_id: ChunkId) -> Entry:
+        entry = self._entries.get(chunk_id)
+        if entry is not None:
+            self._entries.move_to_end(chunk_id)
+            return entry
+        if len(self._entries) >= self._max_entries:
+            self.forget(next(iter(self._entries)))
+        entry = self._entries[chunk_id] = Entry()
+        return entry
+
+    def _join(
+        self, chunk_id: ChunkId, entry: Entry, node_id: str, filled: int, now: float
+    ) -> Receiving:
+        self._drop_holder(chunk_id, entry, node_id)
+        place = entry.receiving.get(node_id)
+        if place is None:
+            if len(entry.receiving) >= MAX_RECEIVING:
+                self._make_room(chunk_id, entry)
+            place = Receiving(next(self._tickets), now)
+            entry.receiving[node_id] = place
+            self._receiving.setdefault(node_id, set()).add(chunk_id)
+        entry.add_child(place.parent, -1)
+        place.parent, place.asked_at, place.filled = "", now, filled
+        return place
+
+    def _make_room(self, chunk_id: ChunkId, entry: Entry) -> None:
+        """
+        Drop who joined first: newcomers are sent to those who joined last.
+        """
+        oldest = next(name for name in entry.receiving if name != entry.reader)
+        self._stop_receiving(chunk_id, entry, oldest)
+
+    def _stop_receiving(self, chunk_id: ChunkId, entry: Entry, node_id: str) -> int:
+        """
+        Unlist a node that was receiving, and tell how many children it had.
+        """
+        if entry.reader == node_id:
+            entry.reader = ""
+        place = entry.receiving.pop(node_id, None)
+        if place is None:
+            return 0
+        entry.add_child(place.parent, -1)
+        _unlist(self._receiving, node_id, chunk_id)
+        return place.children
+
+    def _list_holder(
+        self, chunk_id: ChunkId, entry: Entry, node_id: str, children: int
+    ) -> bool:
+        if entry.refusals:
+            entry.refusals.pop(node_id, None)
+        if node_id in entry.complete:
+            return True
+        if len(entry.complete) >= MAX_COMPLETE:
+            return False
+        entry.complete[node_id] = children
+        self._complete.setdefault(node_id, set()).add(chunk_id)
+        return True
+
+    def _drop_holder(self, chunk_id: ChunkId, entry: Entry, node_id: str) -> None:
+        if entry.complete.pop(node_id, None) is not None:
+            _unlist(self._complete, node_id, chunk_id)
+
+    def _drop_if_empty(self, chunk_id: ChunkId, entry: Entry) -> None:
+        if not entry.complete and not entry.receiving:
+            self._entries.pop(chunk_id, None)
+
+    def _note_refusals(
+        self, chunk_id: ChunkId, entry: Entry, asker: str, rejected: tuple[str, ...]
+    ) -> None:
+        for node_id in rejected:
+            if node_id == entry.reader or not entry.lists(node_id):
+                continue
+            if entry.refusals is None:
+                entry.refusals = {}
+            failed = entry.refusals.setdefault(node_id, set())
+            failed.add(asker)
+            if len(failed) >= REFUSALS:
+                del entry.refusals[node_id]
+                self._stop_receiving(chunk_id, entry, node_id)
+                self._drop_holder(chunk_id, entry, node_id)
+
+
+def _unlist(index: dict[str, set[ChunkId]], node_id: str, chunk_id: ChunkId) -> None:
+    chunks = index.get(node_id)
+    if chunks is not None:
+        chunks.discard(chunk_id)
+        if not chunks:
+            del index[node_id]

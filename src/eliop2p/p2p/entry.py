@@ -1,0 +1,211 @@
+"""
+What a home knows of one chunk, and to whom it sends those who need it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import attrs
+
+from eliop2p.wire.events import Holder, Locate
+
+LEASE_SECONDS = 60.0
+"""
+How long a reader of the store keeps its lease without asking again, in seconds.
+"""
+
+LEASE_GRACE = 2.0
+"""
+How old a lease must be before an asker whom its reader failed gets one of its own, in
+seconds: a reader may not yet know of its lease when others already come to it.
+"""
+
+RECEIVING_SECONDS = 60.0
+"""
+How long a node counts as receiving a chunk without asking again, in seconds.
+"""
+
+FAN_OUT_RECEIVING = 1
+FAN_OUT_READER = 4
+FAN_OUT_COMPLETE = 2
+FAN_OUT_SCARCE = 4
+SCARCE = 4
+"""
+How many children a node is given before others are preferred: one that receives, one
+that reads the store, one that holds the chunk, and one that holds it as one of at most
+:data:`SCARCE`.
+"""
+
+_HOLDS, _READS, _RECEIVES = range(3)
+
+
+class _Option(NamedTuple):
+    """
+    A node that an asker could be sent to; the best sorts first.
+
+    Attributes:
+        overload: 0 when it has room for a child, else how many it has.
+        kind: Whether it holds the chunk, reads it from the store, or receives it.
+        children: How many it has.
+        ticket: Its place among those who receive.
+        node_id: Its name.
+    """
+
+    overload: int
+    kind: int
+    children: int
+    ticket: int
+    node_id: str
+
+
+def _option(
+    fan_out: int, kind: int, children: int, ticket: int, node_id: str
+) -> _Option:
+    overload = 0 if children < fan_out else children
+    return _Option(overload, kind, children, ticket, node_id)
+
+
+@attrs.define(eq=False)
+class Receiving:
+    """
+    A node that receives a chunk.
+
+    Attributes:
+        ticket: Its place in the order of joining.
+        asked_at: When it last asked.
+        filled: How many bytes it had then.
+        children: How many nodes were sent to it.
+        parent: The node to which it was sent, empty while there was none.
+    """
+
+    ticket: int
+    asked_at: float
+    filled: int = 0
+    children: int = 0
+    parent: str = ""
+
+
+@attrs.define(eq=False)
+class Entry:
+    """
+    What is known of a chunk.
+
+    Attributes:
+        digest: Its digest, empty while nobody has said.
+        vouched: Whether the digest is that of the reader of the store.
+        complete: The nodes that hold it, with how many nodes were sent to each.
+        receiving: The nodes that receive it, in the order of their tickets.
+        refusals: By node, those whom it failed.
+        reader: The node that has the lease to read the store, or empty.
+        granted: When it got the lease.
+        expires: When the lease ends.
+    """
+
+    digest: bytes = b""
+    vouched: bool = False
+    complete: dict[str, int] = attrs.Factory(dict)
+    receiving: dict[str, Receiving] = attrs.Factory(dict)
+    refusals: dict[str, set[str]] | None = None
+    reader: str = ""
+    granted: float = 0.0
+    expires: float = 0.0
+
+    def lists(self, node_id: str) -> bool:
+        """
+        Tell whether a node holds or receives the chunk.
+        """
+        return node_id in self.complete or node_id in self.receiving
+
+    def add_child(self, node_id: str, count: int) -> None:
+        """
+        Count nodes that are sent to a node, or no longer.
+        """
+        if node_id in self.complete:
+            self.complete[node_id] = max(0, self.complete[node_id] + count)
+        elif node_id in self.receiving:
+            place = self.receiving[node_id]
+            place.children = max(0, place.children + count)
+
+    def grant(self, node_id: str, now: float) -> None:
+        """
+        Give a node the lease, or renew the one it has.
+        """
+        if self.reader != node_id:
+            self.reader, self.granted = node_id, now
+        self.expires = now + LEASE_SECONDS
+
+    def may_grant(
+        self, asker: str, request: Locate, alive: Callable[[str], bool], now: float
+    ) -> bool:
+        """
+        Tell whether an asker that was proposed nobody gets the lease.
+        """
+        if not request.can_read:
+            return False
+        reader = self.reader
+        if reader in ("", asker) or now >= self.expires or not alive(reader):
+            return True
+        return reader in request.rejected and now >= self.granted + LEASE_GRACE
+
+    def proposals(
+        self,
+        asker: str,
+        request: Locate,
+        alive: Callable[[str], bool],
+        now: float,
+        count: int,
+    ) -> tuple[Holder, ...]:
+        """
+        Give the best nodes to ask: those with room for a child, or when there are none
+        the least loaded. The reader of the store is sent to none that only receive the
+        chunk: they wait for it.
+
+        Args:
+            asker: A node that is receiving the chunk.
+            request: What it asks.
+            alive: Tells whether a node may be proposed.
+            now: In seconds.
+            count: How many to give at most.
+        """
+        excluded = {asker, *request.rejected}
+        options = self._holding()
+        if asker != self.reader and self._is_fed(alive, now):
+            options += self._passing_on(asker, request.filled, now)
+        options.sort()
+        found: list[_Option] = []
+        for option in options:
+            if found and option.overload and not found[0].overload:
+                break
+            if option.node_id not in excluded and alive(option.node_id):
+                found.append(option)
+            if len(found) == count:
+                break
+        return tuple(Holder(option.node_id, option.kind == _HOLDS) for option in found)
+
+    def _is_fed(self, alive: Callable[[str], bool], now: float) -> bool:
+        """
+        Tell whether somebody brings the chunk to those who receive it. Whoever could
+        read it from the store must not wait for those who cannot.
+        """
+        reading = self.reader and now < self.expires and alive(self.reader)
+        return bool(reading) or any(alive(node_id) for node_id in self.complete)
+
+    def _holding(self) -> list[_Option]:
+        fan_out = FAN_OUT_SCARCE if len(self.complete) <= SCARCE else FAN_OUT_COMPLETE
+        return [
+            _option(fan_out, _HOLDS, children, 0, node_id)
+            for node_id, children in self.complete.items()
+        ]
+
+    def _passing_on(self, asker: str, filled: int, now: float) -> Iterator[_Option]:
+        ticket = self.receiving[asker].ticket
+        for node_id, place in self.receiving.items():
+            if node_id == self.reader and now < self.expires:
+                kind, fan_out = _READS, FAN_OUT_READER
+            elif not place.parent or now >= place.asked_at + RECEIVING_SECONDS:
+                continue
+            elif place.ticket < ticket or place.filled > filled:
+                kind, fan_out = _RECEIVES, FAN_OUT_RECEIVING
+            else:
+                continue
+            yield _option(fan_out, kind, place.children, place.ticket, node_id)

@@ -1,0 +1,121 @@
+"""
+What a node does as a home of chunks, for its peers and for itself.
+"""
+
+from twisted.internet.interfaces import IReactorTime
+
+from eliop2p.interfaces import IMembership, IPeerLinks
+from eliop2p.model.chunk import ChunkId, Digest
+from eliop2p.model.peer import Membership
+from eliop2p.p2p.directory import Directory
+from eliop2p.p2p.rendezvous import Homes
+from eliop2p.wire.events import Leased, Locate, Located, Verdict
+
+
+class ChunkHome:
+    """
+    The directory, seen by whoever asks.
+
+    Args:
+        node_id: This node.
+        membership: Who is alive; nodes that leave are dropped from the directory.
+        homes: Where chunks are at home.
+        directory: The table.
+        clock: The time.
+    """
+
+    def __init__(
+        self,
+        node_id: str,
+        membership: IMembership,
+        homes: Homes,
+        *,
+        directory: Directory,
+        clock: IReactorTime,
+    ) -> None:
+        self._node_id = node_id
+        self._membership = membership
+        self._homes = homes
+        self._directory = directory
+        self._clock = clock
+        self._links: IPeerLinks | None = None
+        self._members = set(membership.current().peers)
+        membership.watch(self._drop_the_dead)
+
+    def connect(self, links: IPeerLinks) -> None:
+        """
+        Learn of the links, which tell other homes of leases, and which peers may be
+        proposed; they cannot be made before those who answer peers.
+        """
+        self._links = links
+
+    def is_home(self, chunk_id: ChunkId) -> bool:
+        """
+        Tell whether this node believes to be a home of the chunk.
+        """
+        return self._node_id in self._homes_of(chunk_id)
+
+    def locate(self, node_id: str, request: Locate) -> Located:
+        """
+        Answer a node that needs a chunk; another home hears of a lease.
+        """
+        now = self._clock.seconds()
+        located = self._directory.locate(node_id, request, self._alive, now)
+        if located.verdict is Verdict.LEASE:
+            self._tell_others(Leased(request.chunk_id, node_id))
+        return located
+
+    def have(self, node_id: str, chunk_id: ChunkId, digest: Digest) -> None:
+        """
+        Take that a node holds a chunk.
+        """
+        self._directory.have(node_id, chunk_id, digest)
+
+    def gone(self, node_id: str, chunk_id: ChunkId) -> None:
+        """
+        Take that a node neither holds nor receives a chunk any more.
+        """
+        self._directory.gone(node_id, chunk_id)
+
+    def leased(self, chunk_id: ChunkId, node_id: str) -> None:
+        """
+        Take from another home that a node, if it is a member, reads a chunk from the
+        store.
+        """
+        if node_id in self._membership.current().peers:
+            self._directory.leased(chunk_id, node_id, self._clock.seconds())
+
+    def interrupted(self, node_id: str) -> None:
+        """
+        Take that a node broke off its connections: what it was doing has ended.
+        """
+        self._directory.interrupted(node_id)
+
+    def lost(self, node_id: str) -> None:
+        """
+        Take that a node has left, with all it held.
+        """
+        self._directory.lost(node_id)
+
+    def _homes_of(self, chunk_id: ChunkId) -> tuple[str, ...]:
+        return self._homes.of(chunk_id, self._membership.current().peers)
+
+    def _alive(self, node_id: str) -> bool:
+        if node_id == self._node_id:
+            return True
+        known = node_id in self._membership.current().peers
+        return known and self._links is not None and self._links.reachable(node_id)
+
+    def _tell_others(self, message: Leased) -> None:
+        if self._links is None:
+            return
+        peers = self._membership.current().peers
+        for home in self._homes_of(message.chunk_id):
+            if home not in (self._node_id, message.node_id):
+                self._links.tell(peers[home], message)
+
+    def _drop_the_dead(self, membership: Membership) -> None:
+        members = set(membership.peers)
+        for node_id in sorted(self._members - members):
+            self._directory.lost(node_id)
+        self._members = members

@@ -1,0 +1,343 @@
+"""
+The connections of this node with its peers: made when needed, kept, shared.
+"""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from eliop2p.base.errors import PeerBusy, PeerUnreachable, RemoteProtocolError
+from eliop2p.interfaces import INetwork, IPeerLinks, IPeerRequests, IWorker, OneWay
+from eliop2p.model.peer import PeerInfo
+from eliop2p.p2p.connections import Connections
+from eliop2p.p2p.protocol import PeerConnection
+from eliop2p.p2p.pulse import PING_AFTER
+from eliop2p.wire.codec import encode
+from eliop2p.wire.events import Done, FindObject, Get, Goodbye, Locate
+from eliop2p.wire.session import MAX_OUTBOUND, ProofRefused, Role, Session
+
+CONNECT_TIMEOUT = 3.0
+"""
+Seconds until an attempt to connect fails.
+"""
+
+MAX_TOLD = 256 * 1024
+"""
+Bytes of one-way messages that wait for one peer; further ones are dropped.
+"""
+
+MAX_UNPROVED = 64
+"""
+Accepted connections that have not proved themselves yet.
+"""
+
+_log = Logger()
+
+
+@attrs.define(eq=False)
+class _Dial:
+    """
+    An attempt to connect, and what waits for it.
+    """
+
+    peer: PeerInfo
+    waiting: list[Deferred[PeerConnection]] = attrs.Factory(list)
+    told: list[OneWay] = attrs.Factory(list)
+    told_bytes: int = 0
+    attempt: Deferred[Any] | None = None
+
+    def tell(self, message: OneWay) -> None:
+        """
+        Keep a message until there is a connection, or drop it.
+        """
+        size = len(encode(message))
+        if self.told_bytes + size <= MAX_TOLD:
+            self.told_bytes += size
+            self.told.append(message)
+
+
+class _Building(Factory):
+    noisy = False
+
+    def __init__(self, build: Callable[[], PeerConnection | None]) -> None:
+        self._build = build
+
+    def buildProtocol(self, _addr: IAddress | None) -> PeerConnection | None:
+        return self._build()
+
+
+@implementer(IPeerLinks)
+class PeerLinks:
+    """
+    One connection for each peer, whoever made it, used both ways.
+
+    When both sides connect at once both connections live, and the older is used.
+
+    Args:
+        node_id: Who we are.
+        secret: The cluster secret.
+        network: The way to the peers.
+        clock: For time limits.
+        requests: Does what peers ask of this node.
+        worker: Reads files.
+        rng: Spreads the pings over time.
+        nonce: Gives 32 fresh random bytes; not from rng.
+        max_peers: A quarter of the connections accepted.
+
+    Attributes:
+        bytes_sent: To all peers, since the start.
+        bytes_received: From all peers, since the start.
+        refused: Connections of those who do not know the cluster secret.
+        protocol_errors: Connections dropped for breaking the rules otherwise.
+    """
+
+    def __init__(
+        self,
+        *,
+        node_id: str,
+        secret: bytes,
+        network: INetwork,
+        clock: IReactorTime,
+        requests: IPeerRequests,
+        worker: IWorker,
+        rng: random.Random,
+        nonce: Callable[[], bytes],
+        max_peers: int,
+    ) -> None:
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.refused = 0
+        self.protocol_errors = 0
+        self._node_id = node_id
+        self._secret = secret
+        self._network = network
+        self._clock = clock
+        self._requests = requests
+        self._worker = worker
+        self._rng = rng
+        self._nonce = nonce
+        self._max_accepted = 4 * max_peers
+        self._port: IListeningPort | None = None
+        self._closed = False
+        self._emptied: Deferred[None] = Deferred()
+        self._proved = Connections(clock)
+        self._dials: dict[str, _Dial] = {}
+        # Every connection, with the attempt that made it or None when it was accepted;
+        # in order, so that equal runs act in equal order.
+        self._alive: dict[PeerConnection, _Dial | None] = {}
+
+    @property
+    def uploads(self) -> int:
+        """
+        The number of uploads under way.
+        """
+        return sum(connection.uploads for connection in self._alive)
+
+    def start(self, host: str, port: int) -> IListeningPort:
+        """
+        Accept connections.
+
+        Raises:
+            twisted.internet.error.CannotListenError: The port is taken.
+        """
+        self._port = self._network.listen(host, port, _Building(self._accept))
+        return self._port
+
+    def close(self) -> Deferred[None]:
+        """
+        Accept nothing more, say goodbye to every peer and close, within 2 seconds.
+        """
+        return Deferred.fromCoroutine(self._close())
+
+    def ask(self, peer: PeerInfo, request: Locate | FindObject) -> Deferred[Any]:
+        """
+        Send a request and wait for its answer: see :class:`IPeerLinks`.
+        """
+        return Deferred.fromCoroutine(self._ask(peer, request))
+
+    def get(
+        self, peer: PeerInfo, request: Get, write: Callable[[int, memoryview], None]
+    ) -> Deferred[Done]:
+        """
+        Receive a chunk: see :class:`IPeerLinks`.
+        """
+        return Deferred.fromCoroutine(self._get(peer, request, write))
+
+    def tell(self, peer: PeerInfo, message: OneWay) -> None:
+        """
+        Send a one-way message, if that is possible: see :class:`IPeerLinks`.
+        """
+        connection = self._proved.usable(peer.node_id)
+        if isinstance(message, Goodbye):
+            if connection is not None:
+                connection.leave()
+        elif connection is not None:
+            if connection.backlog <= MAX_TOLD:
+                connection.send(message)
+        elif self.reachable(peer.node_id):
+            dial = self._dial(peer)
+            dial.tell(message)
+            self._start(dial)
+
+    def reachable(self, node_id: str) -> bool:
+        """
+        Tell whether a peer may be tried: see :class:`IPeerLinks`.
+        """
+        return not self._closed and not self._proved.suspected(node_id)
+
+    async def _ask(self, peer: PeerInfo, request: Locate | FindObject) -> object:
+        connection = await self._connection(peer)
+        return await connection.calls.ask(request)
+
+    async def _get(
+        self, peer: PeerInfo, request: Get, write: Callable[[int, memoryview], None]
+    ) -> Done:
+        connection = await self._connection(peer)
+        done = await connection.calls.get(request, write)
+        assert isinstance(done, Done)
+        return done
+
+    async def _close(self) -> None:
+        self._closed = True
+        for dial in list(self._dials.values()):
+            self._failed(dial, "this node leaves")
+            if dial.attempt is not None:
+                dial.attempt.cancel()
+        for connection in list(self._alive):
+            connection.leave()
+        port, self._port = self._port, None
+        if port is not None:
+            await maybeDeferred(port.stopListening)
+        if self._alive:
+            await self._emptied
+
+    # --- making connections ----------------------------------------------------
+
+    async def _connection(self, peer: PeerInfo) -> PeerConnection:
+        if not self.reachable(peer.node_id):
+            raise PeerUnreachable(f"{peer.node_id} failed a moment ago")
+        connection = self._proved.usable(peer.node_id)
+        if connection is not None:
+            return connection
+        dial = self._dial(peer)
+        if len(dial.waiting) >= MAX_OUTBOUND:
+            raise PeerBusy(f"too many requests wait for {peer.node_id}")
+        waiter: Deferred[PeerConnection] = Deferred()
+        dial.waiting.append(waiter)
+        self._start(dial)
+        return await waiter
+
+    def _dial(self, peer: PeerInfo) -> _Dial:
+        dial = self._dials.get(peer.node_id)
+        if dial is None:
+            dial = self._dials[peer.node_id] = _Dial(peer)
+        return dial
+
+    def _start(self, dial: _Dial) -> None:
+        """
+        Connect, unless that is under way; what waits must be noted before.
+        """
+        if dial.attempt is not None:
+            return
+        peer = dial.peer
+        factory = _Building(lambda: self._build(Role.CONNECTING, dial))
+        dial.attempt = self._network.connect(
+            peer.host, peer.port, factory, CONNECT_TIMEOUT, False
+        )
+        dial.attempt.addErrback(
+            lambda failure: self._failed(dial, failure.getErrorMessage())
+        )
+
+    def _accept(self) -> PeerConnection | None:
+        accepted = [link for link, dial in self._alive.items() if dial is None]
+        unproved = [link for link in accepted if not link.proved]
+        if len(accepted) >= self._max_accepted or len(unproved) >= MAX_UNPROVED:
+            return None
+        return self._build(Role.ACCEPTING, None)
+
+    def _build(self, role: Role, dial: _Dial | None) -> PeerConnection | None:
+        if self._closed:
+            return None
+        expected = "" if dial is None else dial.peer.node_id
+        connection = PeerConnection(
+            Session(role, self._node_id, self._secret, self._nonce, expected),
+            self._clock,
+            owner=self,
+            requests=self._requests,
+            worker=self._worker,
+            ping_after=PING_AFTER * self._rng.uniform(0.9, 1.0),
+        )
+        self._alive[connection] = dial
+        return connection
+
+    def _failed(self, dial: _Dial, reason: str) -> None:
+        """
+        Give an attempt up, unless it has succeeded or been given up already.
+        """
+        peer = dial.peer
+        if self._dials.get(peer.node_id) is not dial:
+            return
+        del self._dials[peer.node_id]
+        self._proved.suspect(peer.node_id)
+        _log.info("Cannot reach {peer}: {reason}", peer=peer.node_id, reason=reason)
+        for waiter in dial.waiting:
+            waiter.errback(PeerUnreachable(f"{peer.node_id}: {reason}"))
+
+    # --- from the connections --------------------------------------------------
+
+    def established(self, connection: PeerConnection) -> None:
+        """
+        Use a connection: see :class:`ConnectionOwner`.
+        """
+        if not self._proved.add(connection):
+            connection.abort("there are too many connections with this peer")
+            return
+        dial = self._dials.pop(connection.peer_id, None)
+        if dial is None:
+            return
+        for message in dial.told:
+            connection.send(message)
+        for waiter in dial.waiting:
+            waiter.callback(connection)
+
+    def doubted(self, connection: PeerConnection) -> None:
+        """
+        Suspect a peer: see :class:`ConnectionOwner`.
+        """
+        self._proved.suspect(connection.peer_id)
+
+    def broken(self, error: RemoteProtocolError) -> None:
+        """
+        Count: see :class:`ConnectionOwner`.
+        """
+        if isinstance(error, ProofRefused):
+            self.refused += 1
+        else:
+            self.protocol_errors += 1
+
+    def closed(self, connection: PeerConnection) -> None:
+        """
+        Use a connection no longer: see :class:`ConnectionOwner`.
+        """
+        dial = self._alive[connection]
+        if dial is not None:
+            self._failed(dial, "the connection was closed before it was proved")
+        if self._proved.remove(connection):
+            self._proved.suspect(connection.peer_id)
+            if not connection.parted:
+                self._requests.lost(connection.peer_id)
+
+    def gone(self, connection: PeerConnection) -> None:
+        """
+        Forget a connection: see :class:`ConnectionOwner`.
+        """
+        del self._alive[connection]
+        if self._closed and not self._alive:
+            self._emptied.callback(None)

@@ -1,0 +1,120 @@
+"""
+Takes bytes of chunks from single peers, within bounds, and keeps their scores.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.interfaces import IReactorTime
+
+from eliop2p.base.errors import PeerBusy, PeerError, WrongAnswer
+from eliop2p.interfaces import IChunkSink, IPeerLinks
+from eliop2p.model.peer import PeerInfo
+from eliop2p.p2p.selection import PeerScores
+from eliop2p.wire.events import Done, Get, Holder
+
+GETS_PER_PEER = 8
+"""
+How many chunks one peer is asked for at a time, of those that it holds; and as many of
+those that it is receiving itself.
+"""
+
+
+class PeerGets:
+    """
+    The requests for chunks that are under way.
+
+    A request to a peer that holds the chunk may wait for others to end: these always
+    go on. One to a peer that is receiving the chunk never waits, for nodes that wait
+    for each other's requests to end would wait for ever.
+
+    Args:
+        links: The way to the peers.
+        scores: Learns how they do.
+        clock: The time.
+        received: Told of each piece, with its length in bytes.
+    """
+
+    def __init__(
+        self,
+        links: IPeerLinks,
+        scores: PeerScores,
+        clock: IReactorTime,
+        received: Callable[[int], None],
+    ) -> None:
+        self._links = links
+        self._scores = scores
+        self._clock = clock
+        self._received = received
+        self._holders: dict[str, DeferredSemaphore] = {}
+        self._relays: dict[str, int] = {}
+
+    async def get(
+        self, holder: Holder, peer: PeerInfo, sink: IChunkSink, ticket: int
+    ) -> Done:
+        """
+        Fill a chunk to its end.
+
+        Args:
+            holder: Whom to ask, and whether it holds the chunk.
+            peer: Its address.
+            sink: The chunk.
+            ticket: Our place among those receiving it.
+
+        Raises:
+            PeerError: The peer gave none of the bytes, or not all.
+        """
+        if holder.complete:
+            return await self._get_held(peer, sink, ticket)
+        under_way = self._relays.get(peer.node_id, 0)
+        if under_way >= GETS_PER_PEER:
+            raise PeerBusy(f"{peer.node_id} has enough to relay to us")
+        self._relays[peer.node_id] = under_way + 1
+        try:
+            return await self._get(peer, sink, ticket, complete=False)
+        finally:
+            self._relays[peer.node_id] -= 1
+            if not self._relays[peer.node_id]:
+                del self._relays[peer.node_id]
+
+    async def _get_held(self, peer: PeerInfo, sink: IChunkSink, ticket: int) -> Done:
+        gate = self._holders.get(peer.node_id)
+        if gate is None:
+            gate = self._holders[peer.node_id] = DeferredSemaphore(GETS_PER_PEER)
+        await gate.acquire()
+        try:
+            return await self._get(peer, sink, ticket, complete=True)
+        finally:
+            gate.release()
+            if gate.tokens == gate.limit:
+                self._holders.pop(peer.node_id, None)
+
+    async def _get(
+        self, peer: PeerInfo, sink: IChunkSink, ticket: int, *, complete: bool
+    ) -> Done:
+        node_id, clock, scores = peer.node_id, self._clock, self._scores
+        start, asked_at = sink.filled, clock.seconds()
+        first_at = asked_at
+
+        def write(offset: int, data: memoryview) -> None:
+            nonlocal first_at
+            if offset == start:
+                first_at = clock.seconds()
+            try:
+                sink.write(offset, data)
+            except WrongAnswer as error:
+                raise PeerError(f"{node_id} sent too much") from error
+            self._received(len(data))
+
+        scores.began(node_id)
+        try:
+            request = Get(0, sink.chunk.id, start, ticket)
+            done = await self._links.get(peer, request, write)
+        finally:
+            scores.ended(node_id)
+        if sink.filled != sink.chunk.length:
+            raise PeerError(f"{node_id} sent too little")
+        if complete and sink.filled > start:
+            scores.answered(node_id, first_at - asked_at)
+            scores.delivered(node_id, sink.filled - start, clock.seconds() - first_at)
+        return done

@@ -1,0 +1,369 @@
+"""
+A session on a transport: time limits, back-pressure, and who gets which message.
+"""
+
+from typing import Protocol as Structural
+
+from twisted.internet.interfaces import (
+    IPushProducer,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from eliop2p.base.errors import PeerBusy, PeerUnreachable, RemoteProtocolError
+from eliop2p.interfaces import IPeerRequests, IWorker
+from eliop2p.p2p.calls import Calls
+from eliop2p.p2p.pulse import PING_AFTER, Pulse
+from eliop2p.p2p.serving import Asked, Serving
+from eliop2p.wire.events import (
+    Data,
+    Done,
+    Fail,
+    FoundObject,
+    Goodbye,
+    Located,
+    Message,
+    Ping,
+    Pong,
+)
+from eliop2p.wire.session import Established, Event, Session
+
+MAX_QUESTIONS = 1024 * 1024
+MAX_BACKLOG = 4 * 1024 * 1024
+"""
+Bytes of messages in a full transport above which nothing is asked, and above which the
+peer, which does not read, is dropped.
+"""
+
+_log = Logger()
+
+
+class ConnectionOwner(Structural):
+    """
+    Who is told what happens to a connection.
+
+    Both counts are in bytes.
+    """
+
+    bytes_sent: int
+    bytes_received: int
+
+    def established(self, connection: "PeerConnection") -> None:
+        """
+        The peer has proved itself.
+        """
+
+    def doubted(self, connection: "PeerConnection") -> None:
+        """
+        The peer owed an answer and said nothing at all.
+        """
+
+    def broken(self, error: RemoteProtocolError) -> None:
+        """
+        A peer broke the rules; closed follows.
+        """
+
+    def closed(self, connection: "PeerConnection") -> None:
+        """
+        The connection is of no use any more; once, and before its requests fail.
+        """
+
+    def gone(self, connection: "PeerConnection") -> None:
+        """
+        The transport is gone.
+        """
+
+
+class _Transport(Structural):
+    def write(self, data: bytes) -> None: ...
+    def writeSequence(self, iovec: list[bytes | memoryview]) -> None: ...
+    def loseConnection(self) -> None: ...
+    def abortConnection(self) -> None: ...
+    def registerProducer(self, producer: object, streaming: bool) -> None: ...
+    def unregisterProducer(self) -> None: ...
+    def getPeer(self) -> object: ...
+
+
+@implementer(IPushProducer)
+class PeerConnection(Protocol):
+    """
+    One connection with one peer, used both ways.
+
+    Args:
+        session: The rules.
+        clock: For the time limits.
+        owner: Told what happens.
+        requests: Does what the peer asks.
+        worker: Reads files.
+        ping_after: Seconds of silence until a ping.
+
+    Attributes:
+        calls: What is asked of the peer.
+        in_doubt: Whether the peer owed an answer and has said nothing since.
+        parted: Whether either side has said goodbye.
+        backlog: Bytes of messages given to the transport since it has been full.
+    """
+
+    _transport: _Transport
+    _serving: Serving | None = None
+
+    def __init__(
+        self,
+        session: Session,
+        clock: IReactorTime,
+        *,
+        owner: ConnectionOwner,
+        requests: IPeerRequests,
+        worker: IWorker,
+        ping_after: float = PING_AFTER,
+    ) -> None:
+        self.calls = Calls(self, clock)
+        self.in_doubt = False
+        self.parted = False
+        self.backlog = 0
+        self._session = session
+        self._owner = owner
+        self._requests = requests
+        self._worker = worker
+        self._pulse = Pulse(clock, self._ping, self._drop, ping_after)
+        self._shut = False
+
+    @property
+    def heard(self) -> float:
+        """
+        When the peer last sent anything, in seconds of the clock.
+        """
+        return self._pulse.heard
+
+    @property
+    def is_open(self) -> bool:
+        """
+        Whether messages can be sent.
+        """
+        return self._session.established and not self._shut
+
+    @property
+    def peer_id(self) -> str:
+        """
+        Who is there; empty before it has said so.
+        """
+        return self._session.peer_id
+
+    @property
+    def proved(self) -> bool:
+        """
+        Whether the peer has proved itself.
+        """
+        return self._serving is not None
+
+    @property
+    def uploads(self) -> int:
+        """
+        The number of uploads under way.
+        """
+        return len(self._serving.uploads) if self._serving else 0
+
+    # --- from the transport ----------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """
+        Say hello.
+        """
+        assert self.transport is not None
+        self._transport = self.transport  # type: ignore[assignment]
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        self._transport.registerProducer(self, True)
+        self._pulse.connected()
+        self._write(self._session.data_to_send())
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take bytes and act upon the messages in them.
+        """
+        if self._over():
+            return
+        self._pulse.received()
+        self.in_doubt = False
+        self._owner.bytes_received += len(data)
+        try:
+            events = self._session.receive(data)
+            self._write(self._session.data_to_send())
+            for event in events:
+                if self._over():
+                    return
+                self._handle(event)
+        except RemoteProtocolError as error:
+            self._break(error)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Let go of everything.
+        """
+        self._close(f"the connection is lost: {reason.getErrorMessage()}")
+        self._pulse.stop()
+        if self._serving is not None:
+            self._serving.lost()
+        self._owner.gone(self)
+
+    def pauseProducing(self) -> None:
+        """
+        The transport is full.
+        """
+        self._pulse.filled()
+        if self._serving is not None:
+            self._serving.uploads.pause()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport is empty.
+        """
+        self._pulse.drained()
+        self.backlog = 0
+        if self._serving is not None:
+            self._serving.uploads.resume()
+
+    def stopProducing(self) -> None:
+        """
+        The transport is going: connectionLost follows.
+        """
+
+    # --- to the transport ------------------------------------------------------
+
+    def next_request_id(self) -> int:
+        """
+        Give a number for a new request.
+
+        Raises:
+            PeerBusy: There are too many open already.
+            PeerUnreachable: The connection is closed.
+        """
+        if not self.is_open:
+            raise PeerUnreachable(f"{self.peer_id} is not connected")
+        if self._session.full or self.backlog > MAX_QUESTIONS:
+            raise PeerBusy(f"{self.peer_id} has too many requests open")
+        return self._session.next_request_id()
+
+    def send(self, message: Message) -> None:
+        """
+        Send a message, or drop it when the connection is closed.
+        """
+        if self.is_open:
+            self._write(self._session.send(message))
+
+    def send_data(self, request_id: int, payload: bytes | memoryview) -> None:
+        """
+        Send bytes of a chunk. They are copied: Twisted's transports take only bytes.
+        """
+        if self.is_open:
+            head = self._session.send_data(request_id, len(payload))
+            self._owner.bytes_sent += len(head) + len(payload)
+            self._transport.writeSequence([head, bytes(payload)])
+
+    def doubt(self) -> None:
+        """
+        The peer owed an answer and said nothing at all.
+        """
+        self.in_doubt = True
+        self._owner.doubted(self)
+
+    def leave(self) -> None:
+        """
+        Say goodbye and close, once all that was sent has gone out.
+        """
+        if self._shut:
+            return
+        if not self.is_open:
+            self.abort("this node leaves")
+            return
+        self.send(Goodbye())
+        self._part("this node leaves")
+
+    def abort(self, reason: str) -> None:
+        """
+        Close at once.
+        """
+        self._close(reason)
+        self._transport.abortConnection()
+
+    def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        self._owner.bytes_sent += len(data)
+        self._transport.write(data)
+        if self._pulse.full:
+            self.backlog += len(data)
+            if self.backlog > MAX_BACKLOG:
+                self._drop("it does not read its answers")
+
+    # --- what happens ----------------------------------------------------------
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Data() | Done() | Fail() | Located() | FoundObject():
+                self.calls.answered(event)
+            case Established():
+                self._established()
+            case Pong():
+                return
+            case _:
+                self._serve(event)
+
+    def _serve(self, message: Asked) -> None:
+        assert self._serving is not None
+        self._serving.take(message)
+        if isinstance(message, Goodbye):
+            self._part("the peer has left")
+
+    def _established(self) -> None:
+        self._serving = Serving(self.peer_id, self._requests, self._worker, self)
+        if self._pulse.full:
+            self._serving.uploads.pause()
+        self._pulse.established()
+        self._owner.established(self)
+
+    def _ping(self) -> None:
+        self.send(Ping(self._session.next_request_id()))
+
+    # --- the end ---------------------------------------------------------------
+
+    def _over(self) -> bool:
+        return self._shut
+
+    def _break(self, error: RemoteProtocolError) -> None:
+        self._owner.broken(error)
+        self._drop(str(error))
+
+    def _drop(self, reason: str) -> None:
+        if not self._shut:
+            peer = self.peer_id or str(self._transport.getPeer())
+            _log.warn("Dropped {peer}: {reason}", peer=peer, reason=reason)
+            self.abort(reason)
+
+    def _log_dropped(self, reason: str) -> None:
+        peer = self.peer_id or str(self._transport.getPeer())
+        _log.warn(
+            "Dropped the connection with {peer}: {reason}", peer=peer, reason=reason
+        )
+
+    def _part(self, reason: str) -> None:
+        self.parted = True
+        self._close(reason)
+        self._transport.loseConnection()
+        self._pulse.parting(self._transport.abortConnection)
+
+    def _close(self, reason: str) -> None:
+        if self._shut:
+            return
+        self._shut = True
+        self._pulse.stop()
+        self._transport.unregisterProducer()
+        self._owner.closed(self)
+        self.calls.fail_all(PeerUnreachable(reason))
+        if self._serving is not None:
+            self._serving.stop()

@@ -1,0 +1,136 @@
+"""
+Decides when the other side of a connection counts as dead.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+HANDSHAKE_TIMEOUT = 5.0
+"""
+Seconds in which the other side must have proved itself.
+"""
+
+PING_AFTER = 10.0
+"""
+Seconds of silence after which a peer is asked for a sign of life.
+"""
+
+PONG_TIMEOUT = 10.0
+"""
+Seconds in which it must have given one.
+"""
+
+STALL_TIMEOUT = 30.0
+"""
+Seconds in which a peer must have taken some of what it is sent.
+"""
+
+PART_TIMEOUT = 2.0
+"""
+Seconds until a connection that is being closed is cut.
+"""
+
+
+class Pulse:
+    """
+    The time limits of one connection, of which one runs at a time.
+
+    Args:
+        clock: The time.
+        ping: Asks the peer for a sign of life.
+        drop: Closes the connection, for the reason given.
+        ping_after: Seconds of silence until a ping.
+
+    Attributes:
+        heard: When the peer last sent anything, in seconds of the clock.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        ping: Callable[[], None],
+        drop: Callable[[str], None],
+        ping_after: float,
+    ) -> None:
+        self.heard = clock.seconds()
+        self._clock = clock
+        self._ping = ping
+        self._drop = drop
+        self._ping_after = ping_after
+        self._pinged = False
+        self._full_since: float | None = None
+        self._timer: IDelayedCall | None = None
+
+    @property
+    def full(self) -> bool:
+        """
+        Whether the transport is full.
+        """
+        return self._full_since is not None
+
+    def connected(self) -> None:
+        """
+        The peer is to prove itself.
+        """
+        self._wait(HANDSHAKE_TIMEOUT, self._drop, "it does not prove itself")
+
+    def established(self) -> None:
+        """
+        The peer has proved itself.
+        """
+        self._wait(self._ping_after, self._check)
+
+    def received(self) -> None:
+        """
+        The peer has sent something.
+        """
+        self.heard = self._clock.seconds()
+        self._pinged = False
+
+    def filled(self) -> None:
+        """
+        The transport is full.
+        """
+        if self._full_since is None:
+            self._full_since = self._clock.seconds()
+
+    def drained(self) -> None:
+        """
+        The transport is empty.
+        """
+        self._full_since = None
+
+    def parting(self, cut: Callable[[], None]) -> None:
+        """
+        The connection is being closed, and is to be cut if that takes too long.
+        """
+        self._wait(PART_TIMEOUT, cut)
+
+    def stop(self) -> None:
+        """
+        Nothing is expected of the peer.
+        """
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def _wait(self, seconds: float, then: Callable[..., None], *args: object) -> None:
+        self.stop()
+        self._timer = self._clock.callLater(seconds, then, *args)
+
+    def _check(self) -> None:
+        now = self._clock.seconds()
+        if self._full_since is not None and now - self._full_since >= STALL_TIMEOUT:
+            self._drop("it does not read what it is sent")
+        elif now - self.heard < self._ping_after:
+            self._wait(self._ping_after - (now - self.heard), self._check)
+        else:
+            self._pinged = True
+            self._wait(PONG_TIMEOUT, self._check_pong)
+            self._ping()
+
+    def _check_pong(self) -> None:
+        if self._pinged:
+            self._drop("it is silent")
+        else:
+            self._check()

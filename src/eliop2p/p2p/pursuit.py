@@ -1,0 +1,311 @@
+"""
+How one chunk is got: ask, try, wait, ask again, until it is here or hopeless.
+"""
+
+import random
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from eliop2p.base.errors import (
+    ChunkUnavailable,
+    CorruptChunk,
+    PeerBehind,
+    PeerBusy,
+    PeerError,
+)
+from eliop2p.interfaces import (
+    Fetched,
+    IChunkOrigin,
+    IChunkSink,
+    IMembership,
+)
+from eliop2p.p2p.attach import Standings
+from eliop2p.p2p.locating import Locator
+from eliop2p.p2p.peer_gets import PeerGets
+from eliop2p.p2p.selection import PeerScores, choose
+from eliop2p.wire.events import MAX_HOLDERS, Done, Holder, Locate, Located, Verdict
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 0.5
+"""
+How long to wait before a home is asked again: at first and at most, in seconds.
+"""
+
+PATIENCE = 120.0
+"""
+After how many seconds without a byte a chunk is given up.
+"""
+
+LAST_RESORT_AFTER = 20.0
+"""
+After how many seconds without a byte the store is read without a lease.
+"""
+
+MAX_FAILURES = 32
+"""
+After how many failed peers a chunk is given up, or read without a lease.
+"""
+
+MAX_BEHIND = 4
+"""
+How often a peer may be found not to be ahead before it counts as failed.
+"""
+
+_log = Logger()
+
+
+@attrs.define
+class TransferCounters:
+    """
+    What has happened since the start.
+
+    Attributes:
+        chunks_from_peers: Chunks whose last byte came from a peer.
+        chunks_from_origin: Chunks whose last byte came from the store.
+        bytes_from_peers: Bytes received from peers.
+        lease_granted: Leases that this node was given.
+        corrupt: Chunks that did not match their digest.
+        last_resort_reads: Chunks read from the store without a lease.
+        peer_failures: Requests that peers did not fulfil, unless for being busy or not
+            ahead.
+    """
+
+    chunks_from_peers: int = 0
+    chunks_from_origin: int = 0
+    bytes_from_peers: int = 0
+    lease_granted: int = 0
+    corrupt: int = 0
+    last_resort_reads: int = 0
+    peer_failures: int = 0
+
+
+@attrs.frozen
+class Means:
+    """
+    What all pursuits of a node share.
+
+    Attributes:
+        node_id: This node.
+        membership: Who is alive.
+        locator: The way to the homes.
+        gets: Takes bytes from peers.
+        scores: How peers have done.
+        standings: Told how far this node is with each chunk.
+        counters: Told what happens.
+        clock: For pauses and time limits.
+        rng: Spreads pauses and load.
+        selection_k: How many of the peers that a home names are tried.
+    """
+
+    node_id: str
+    membership: IMembership
+    locator: Locator
+    gets: PeerGets
+    scores: PeerScores
+    standings: Standings
+    counters: TransferCounters
+    clock: IReactorTime
+    rng: random.Random
+    selection_k: int
+
+
+class Pursuit:
+    """
+    One chunk that is being got.
+
+    Args:
+        means: What it takes.
+        sink: Where the chunk goes.
+        origin: The right to read it from the store.
+    """
+
+    def __init__(self, means: Means, sink: IChunkSink, origin: IChunkOrigin) -> None:
+        self._means = means
+        self._sink = sink
+        self._chunk = sink.chunk
+        self._origin = origin
+        self._unknown_source = sink.filled > 0
+        self._givers: set[str] = set()
+        self._rejected: dict[str, None] = {}
+        self._behind: dict[str, int] = {}
+        self._digest = b""
+        self._consulted = False
+        self._pause = FIRST_PAUSE
+        self._progress = sink.filled
+        self._progress_at = means.clock.seconds()
+
+    async def alone(self) -> Fetched:
+        """
+        Get the chunk where there are no peers.
+
+        Raises:
+            ChunkUnavailable: The store cannot be read.
+            OriginError: The store failed.
+        """
+        if not self._origin.can_read(self._chunk):
+            raise ChunkUnavailable("no peer has the chunk and the store cannot be read")
+        return await self._read_store()
+
+    async def among_peers(self) -> Fetched:
+        """
+        Get the chunk from wherever its home says.
+
+        Raises:
+            ChunkUnavailable: Nobody gave it.
+            CorruptChunk: What came does not match its digest.
+            OriginError: The store failed.
+        """
+        while True:
+            located = await self._locate()
+            if located.verdict is Verdict.LEASE and self._can_read():
+                self._means.counters.lease_granted += 1
+                return await self._read_store()
+            failures = len(self._rejected)
+            fetched = await self._try_peers(located.holders)
+            if fetched is not None:
+                return fetched
+            progressed = self._note_progress()
+            if self._is_hopeless():
+                self._means.counters.last_resort_reads += self._can_read()
+                return await self.alone()
+            if progressed or len(self._rejected) > failures:
+                self._pause = FIRST_PAUSE
+            else:
+                await self._wait()
+
+    # --- the homes -----------------------------------------------------------------
+
+    async def _locate(self) -> Located:
+        means = self._means
+        banned = means.scores.banned(means.clock.seconds())
+        rejected = tuple(dict.fromkeys([*self._rejected, *banned]))[-MAX_HOLDERS:]
+        request = Locate(
+            0, self._chunk.id, self._sink.filled, self._can_read(), rejected
+        )
+        located, others = await means.locator.locate(request)
+        self._take(located)
+        if located.verdict is Verdict.LEASE and not self._consulted:
+            self._consulted = True
+            better = await means.locator.consult(request, others)
+            if better is not None:
+                self._take(better)
+                return better
+        return located
+
+    def _take(self, located: Located) -> None:
+        self._means.standings.join(self._chunk.id, located.ticket)
+        self._digest = located.digest or self._digest
+
+    def _can_read(self) -> bool:
+        return self._origin.can_read(self._chunk)
+
+    # --- waiting -------------------------------------------------------------------
+
+    def _note_progress(self) -> bool:
+        if self._sink.filled == self._progress:
+            return False
+        self._progress = self._sink.filled
+        self._progress_at = self._means.clock.seconds()
+        return True
+
+    def _is_hopeless(self) -> bool:
+        waited = self._means.clock.seconds() - self._progress_at
+        patience = LAST_RESORT_AFTER if self._can_read() else PATIENCE
+        return len(self._rejected) >= MAX_FAILURES or waited >= patience
+
+    async def _wait(self) -> None:
+        seconds = self._pause * self._means.rng.uniform(0.5, 1.0)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        await deferLater(self._means.clock, seconds)
+
+    # --- the peers -----------------------------------------------------------------
+
+    async def _try_peers(self, holders: tuple[Holder, ...]) -> Fetched | None:
+        means = self._means
+        order = choose(
+            holders,
+            means.scores,
+            means.selection_k,
+            means.rng,
+            now=means.clock.seconds(),
+            rejected={means.node_id, *self._rejected},
+        )
+        for holder in order:
+            done = await self._try(holder)
+            if done is not None:
+                return await self._check(done)
+        return None
+
+    async def _try(self, holder: Holder) -> Done | None:
+        means, node_id = self._means, holder.node_id
+        peer = means.membership.current().peers.get(node_id)
+        if peer is None:
+            return None
+        before = self._sink.filled
+        try:
+            ticket = means.standings.of(self._chunk.id).ticket
+            return await means.gets.get(holder, peer, self._sink, ticket)
+        except PeerBusy:
+            return None
+        except PeerBehind:
+            self._behind[node_id] = self._behind.get(node_id, 0) + 1
+            if self._behind[node_id] >= MAX_BEHIND:
+                self._reject(node_id)
+            return None
+        except PeerError as error:
+            _log.debug(
+                "Peer {peer} failed at byte {offset} of a chunk: {error}",
+                peer=node_id,
+                offset=self._sink.filled,
+                error=error,
+            )
+            self._reject(node_id)
+            return None
+        finally:
+            if self._sink.filled > before:
+                self._givers.add(node_id)
+
+    def _reject(self, node_id: str) -> None:
+        means = self._means
+        self._rejected[node_id] = None
+        means.counters.peer_failures += 1
+        means.scores.failed(node_id, means.clock.seconds())
+
+    async def _check(self, done: Done) -> Fetched:
+        digest = await self._sink.digest()
+        if digest != done.digest or self._digest not in (b"", digest):
+            self._blame()
+            raise CorruptChunk("a chunk from peers does not match its digest")
+        self._means.counters.chunks_from_peers += 1
+        self._origin.passed_over(self._chunk)
+        return Fetched(digest, "peer")
+
+    def _blame(self) -> None:
+        """
+        Ban the peer that gave every byte; of several, none can be singled out.
+        """
+        means, now = self._means, self._means.clock.seconds()
+        means.counters.corrupt += 1
+        for node_id in sorted(self._givers):
+            if len(self._givers) == 1 and not self._unknown_source:
+                _log.warn("Peer {peer} gave a corrupt chunk", peer=node_id)
+                means.scores.corrupt(node_id, now)
+            else:
+                means.scores.failed(node_id, now)
+
+    # --- the store -----------------------------------------------------------------
+
+    async def _read_store(self) -> Fetched:
+        mixed = self._unknown_source or bool(self._givers)
+        self._means.standings.read_store(self._chunk.id)
+        await self._origin.read(self._sink)
+        digest = await self._sink.digest()
+        if mixed and self._digest not in (b"", digest):
+            self._unknown_source = True
+            self._blame()
+            raise CorruptChunk("a chunk begun by peers does not match its digest")
+        self._means.counters.chunks_from_origin += 1
+        return Fetched(digest, "origin")

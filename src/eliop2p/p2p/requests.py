@@ -1,0 +1,229 @@
+"""
+What a node does for its peers when they ask.
+"""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from eliop2p.base.errors import PeerBehind, PeerBusy, PeerMissing
+from eliop2p.interfaces import IChunkReading, ILocalChunks, IPeerRequests, OneWay
+from eliop2p.model.chunk import Digest
+from eliop2p.model.span import Span
+from eliop2p.p2p.attach import Standings, may_attach
+from eliop2p.p2p.home import ChunkHome
+from eliop2p.p2p.objects import ObjectHome
+from eliop2p.wire.events import (
+    FindObject,
+    ForgetObject,
+    FoundObject,
+    Get,
+    Gone,
+    Goodbye,
+    Have,
+    Leased,
+    Locate,
+    Located,
+    PublishObject,
+    Verdict,
+)
+
+
+@implementer(IChunkReading)
+class _Upload:
+    """
+    A reading that gives its upload slot back when it is closed.
+    """
+
+    def __init__(self, reading: IChunkReading, release: Callable[[], None]) -> None:
+        self._reading = reading
+        self._release: Callable[[], None] | None = release
+
+    @property
+    def length(self) -> int:
+        """
+        Length of the chunk.
+        """
+        return self._reading.length
+
+    @property
+    def filled(self) -> int:
+        """
+        Bytes there from the start without a gap.
+        """
+        return self._reading.filled
+
+    @property
+    def digest(self) -> Digest | None:
+        """
+        The digest, None while the chunk is arriving.
+        """
+        return self._reading.digest
+
+    @property
+    def source(self) -> str:
+        """
+        Where the bytes come from.
+        """
+        return self._reading.source
+
+    def read(self, offset: int, limit: int) -> "Deferred[Span]":
+        """
+        Wait until there is at least one byte at offset.
+        """
+        return self._reading.read(offset, limit)
+
+    def close(self) -> None:
+        """
+        Stop reading.
+        """
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+            self._reading.close()
+
+
+@implementer(IPeerRequests)
+class PeerRequests:
+    """
+    Answers peers out of what this node has and, as a home, knows.
+
+    Args:
+        home: This node as a home of chunks.
+        objects: This node as a home of objects.
+        standings: How far this node is with chunks that it is getting.
+        upload_slots: How many uploads may be under way; one peer gets half of them.
+    """
+
+    def __init__(
+        self,
+        home: ChunkHome,
+        objects: ObjectHome,
+        standings: Standings,
+        upload_slots: int = 16,
+    ) -> None:
+        self._home = home
+        self._objects = objects
+        self._standings = standings
+        self._upload_slots = upload_slots
+        self._chunks: ILocalChunks | None = None
+        self._uploads: dict[str, int] = {}
+
+    def begin(self, chunks: ILocalChunks) -> None:
+        """
+        Upload chunks from now on.
+        """
+        self._chunks = chunks
+
+    @property
+    def uploads(self) -> int:
+        """
+        The number of uploads under way.
+        """
+        return sum(self._uploads.values())
+
+    def locate(self, node_id: str, request: Locate) -> Located:
+        """
+        Answer as a home, or that this node is none.
+        """
+        if self._home.is_home(request.chunk_id):
+            return self._home.locate(node_id, request)
+        return Located(request.request_id, Verdict.NOT_HOME, 0, b"", ())
+
+    def find_object(self, node_id: str, request: FindObject) -> "Deferred[FoundObject]":
+        """
+        Answer as a home of objects, when there is an answer.
+        """
+
+        async def found() -> FoundObject:
+            record = await self._objects.find(node_id, request.object_id)
+            return FoundObject(request.request_id, record)
+
+        return Deferred.fromCoroutine(found())
+
+    def told(self, node_id: str, message: OneWay) -> None:
+        """
+        Take a one-way message.
+        """
+        match message:
+            case Have(chunks):
+                for chunk_id, digest in chunks:
+                    self._home.have(node_id, chunk_id, digest)
+            case Gone(chunk_ids):
+                for chunk_id in chunk_ids:
+                    self._home.gone(node_id, chunk_id)
+            case Leased(chunk_id, reader):
+                self._home.leased(chunk_id, reader)
+            case PublishObject() | ForgetObject():
+                self._told_of_object(node_id, message)
+            case Goodbye():
+                self._home.lost(node_id)
+                self._objects.lost(node_id)
+
+    def _told_of_object(
+        self, node_id: str, message: PublishObject | ForgetObject
+    ) -> None:
+        match message:
+            case PublishObject(object_id, b""):
+                self._objects.release(node_id, object_id)
+            case PublishObject(object_id, record):
+                self._objects.publish(node_id, object_id, record)
+            case ForgetObject(object_id):
+                self._objects.forget(object_id)
+
+    def open(self, node_id: str, request: Get) -> "Deferred[IChunkReading]":
+        """
+        Open a chunk for upload; closing the reading frees the slot it takes.
+        """
+        return Deferred.fromCoroutine(self._open(node_id, request))
+
+    def lost(self, node_id: str) -> None:
+        """
+        A peer broke off: what it was receiving, reading and learning has ended.
+        """
+        self._home.interrupted(node_id)
+        self._objects.lost(node_id)
+
+    async def _open(self, node_id: str, request: Get) -> IChunkReading:
+        release = self._take_slot(node_id)
+        try:
+            reading = await self._open_local(request)
+        except BaseException:
+            release()
+            raise
+        return _Upload(reading, release)
+
+    def _take_slot(self, node_id: str) -> Callable[[], None]:
+        mine = self._uploads.get(node_id, 0)
+        if self.uploads >= self._upload_slots or 2 * mine >= self._upload_slots:
+            raise PeerBusy(f"{self.uploads} uploads are under way, {mine} to you")
+        self._uploads[node_id] = mine + 1
+
+        def release() -> None:
+            self._uploads[node_id] -= 1
+            if not self._uploads[node_id]:
+                del self._uploads[node_id]
+
+        return release
+
+    async def _open_local(self, request: Get) -> IChunkReading:
+        if self._chunks is None:
+            raise PeerMissing("this node is only starting")
+        reading = await self._chunks.open_local(request.chunk_id)
+        if reading is None:
+            raise PeerMissing("the chunk is not here")
+        if not self._may_serve(reading, request):
+            reading.close()
+            raise PeerBehind("the chunk is arriving here, and not ahead")
+        return reading
+
+    def _may_serve(self, reading: IChunkReading, request: Get) -> bool:
+        if reading.digest is not None:
+            return request.offset <= reading.length
+        standing = self._standings.of(request.chunk_id)
+        if standing.reads_store:
+            return request.offset < reading.length
+        return may_attach(
+            request.offset, request.ticket, reading.filled, standing.ticket
+        )

@@ -1,0 +1,250 @@
+"""
+Which of several peers to ask first.
+"""
+
+import random
+from collections import OrderedDict
+from collections.abc import Container, Sequence
+
+import attrs
+
+from eliop2p.wire.events import Holder
+
+SMOOTHING = 0.3
+"""
+The part of a new measurement in a running average.
+"""
+
+FAILURE_HALF_LIFE = 30.0
+"""
+After how many seconds a failure counts half.
+"""
+
+FIRST_BAN = 60.0
+LONGEST_BAN = 3600.0
+"""
+For how many seconds a peer that gave corrupt bytes is not asked; doubled each time.
+"""
+
+COMPARABLE = 4.0
+"""
+A peer is not asked before others that are this many times better.
+"""
+
+_NOMINAL = 1024 * 1024
+_FLOOR = 0.01
+
+
+@attrs.define(eq=False)
+class _Score:
+    """
+    What is remembered of a peer.
+
+    Attributes:
+        rate: Bytes per second, 0 while unknown.
+        latency: Seconds to the first byte, 0 while unknown.
+        failures: Recent failures, as of failed_at.
+        failed_at: When the last one was, in seconds.
+        in_flight: Requests that it has not finished.
+        offences: How often its bytes were corrupt.
+        banned_until: Until when it is not asked.
+    """
+
+    rate: float = 0.0
+    latency: float = 0.0
+    failures: float = 0.0
+    failed_at: float = 0.0
+    in_flight: int = 0
+    offences: int = 0
+    banned_until: float = 0.0
+
+    def cost(self, now: float) -> float:
+        """
+        Estimate the seconds until a MiB is here; an unknown peer is taken for a fast
+        one, so that it gets known.
+        """
+        seconds = self.latency + (_NOMINAL / self.rate if self.rate else 0.0)
+        return float(max(seconds, _FLOOR) * 8.0 ** self.recent_failures(now))
+
+    def recent_failures(self, now: float) -> float:
+        """
+        Count failures, old ones for less.
+        """
+        age = max(0.0, now - self.failed_at)
+        return float(self.failures * 0.5 ** (age / FAILURE_HALF_LIFE))
+
+
+def _average(old: float, new: float) -> float:
+    return new if not old else old + SMOOTHING * (new - old)
+
+
+class PeerScores:
+    """
+    How the peers have done of late.
+
+    Args:
+        limit: How many peers are remembered; the longest unused go first.
+    """
+
+    def __init__(self, limit: int = 4096) -> None:
+        self._limit = limit
+        self._scores: OrderedDict[str, _Score] = OrderedDict()
+        self._banned: dict[str, float] = {}
+
+    def began(self, node_id: str) -> None:
+        """
+        A request was sent to the peer.
+        """
+        self._score(node_id).in_flight += 1
+
+    def ended(self, node_id: str) -> None:
+        """
+        A request to the peer is over, however it ended.
+        """
+        score = self._score(node_id)
+        score.in_flight = max(0, score.in_flight - 1)
+
+    def answered(self, node_id: str, latency: float) -> None:
+        """
+        The first byte came.
+
+        Args:
+            node_id: The peer, which had the byte when it was asked.
+            latency: Seconds from the request.
+        """
+        score = self._score(node_id)
+        score.latency = _average(score.latency, latency)
+
+    def delivered(self, node_id: str, size: int, seconds: float) -> None:
+        """
+        The peer gave what it was asked for, and had it when it was asked.
+
+        Args:
+            node_id: The peer.
+            size: Bytes received.
+            seconds: From the first byte to the last.
+        """
+        score = self._score(node_id)
+        score.rate = _average(score.rate, size / max(seconds, 1e-4))
+        score.failures /= 2
+
+    def failed(self, node_id: str, now: float) -> None:
+        """
+        The peer refused, fell silent or broke off.
+        """
+        score = self._score(node_id)
+        score.failures = min(score.recent_failures(now) + 1.0, 10.0)
+        score.failed_at = now
+
+    def corrupt(self, node_id: str, now: float) -> None:
+        """
+        The peer, and nobody else, gave bytes that do not match their digest.
+        """
+        score = self._score(node_id)
+        ban = min(FIRST_BAN * 2.0 ** min(score.offences, 10), LONGEST_BAN)
+        score.offences += 1
+        score.banned_until = self._banned[node_id] = now + ban
+        self.failed(node_id, now)
+
+    def banned(self, now: float) -> tuple[str, ...]:
+        """
+        Name the peers that must not be asked.
+        """
+        if self._banned:
+            self._banned = {
+                node_id: until for node_id, until in self._banned.items() if until > now
+            }
+        return tuple(self._banned)
+
+    def in_flight(self, node_id: str) -> int:
+        """
+        Count the requests that the peer has not finished.
+        """
+        score = self._scores.get(node_id)
+        return 0 if score is None else score.in_flight
+
+    def suspect(self, node_id: str, now: float) -> bool:
+        """
+        Tell whether the peer failed a moment ago.
+        """
+        score = self._scores.get(node_id)
+        return score is not None and score.recent_failures(now) > 0.5
+
+    def forget(self, node_id: str) -> None:
+        """
+        The peer has left; a ban stays.
+        """
+        self._scores.pop(node_id, None)
+
+    def cost(self, node_id: str, now: float) -> float:
+        """
+        Estimate how long the peer takes; see :data:`COMPARABLE`.
+        """
+        score = self._scores.get(node_id)
+        return _FLOOR if score is None else score.cost(now)
+
+    def _score(self, node_id: str) -> _Score:
+        score = self._scores.get(node_id)
+        if score is None:
+            score = self._scores[node_id] = _Score()
+            if len(self._scores) > self._limit:
+                self._scores.popitem(last=False)
+        else:
+            self._scores.move_to_end(node_id)
+        return score
+
+
+def choose(
+    holders: Sequence[Holder],
+    scores: PeerScores,
+    k: int,
+    rng: random.Random,
+    *,
+    now: float,
+    rejected: Container[str] = (),
+) -> tuple[Holder, ...]:
+    """
+    Order the nodes that a home proposed, best first.
+
+    Nodes that did much worse than the best come last. Before them come those that hold
+    the chunk, spread over by their load - of two taken at random, the one with fewer
+    of our requests - and then those that receive it, in the order of the home, which
+    gives each of these one child.
+
+    Args:
+        holders: What the home proposed.
+        scores: What we know of them.
+        k: How many to give at most.
+        rng: Randomness.
+        now: In seconds.
+        rejected: Nodes not to ask.
+
+    Returns:
+        At most k of them, none twice.
+    """
+    banned = scores.banned(now)
+    usable = {
+        holder.node_id: holder
+        for holder in holders
+        if holder.node_id not in rejected and holder.node_id not in banned
+    }
+    costs = {node_id: scores.cost(node_id, now) for node_id in usable}
+    bound = COMPARABLE * min(costs.values(), default=0.0)
+    good = [holder for name, holder in usable.items() if costs[name] <= bound]
+    poor = [holder for name, holder in usable.items() if costs[name] > bound]
+    poor.sort(key=lambda holder: costs[holder.node_id])
+    complete = _spread([one for one in good if one.complete], scores, rng)
+    receiving = [one for one in good if not one.complete]
+    return tuple([*complete, *receiving, *poor][:k])
+
+
+def _spread(
+    holders: list[Holder], scores: PeerScores, rng: random.Random
+) -> list[Holder]:
+    left, spread = list(holders), []
+    while left:
+        # Sorted, so that of two with equal load the home's favourite is taken.
+        pair = sorted(rng.sample(range(len(left)), min(2, len(left))))
+        taken = min(pair, key=lambda index: scores.in_flight(left[index].node_id))
+        spread.append(left.pop(taken))
+    return spread

@@ -1,0 +1,103 @@
+"""
+What one peer asks of this node, from the request to its answer.
+"""
+
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from eliop2p.interfaces import IPeerRequests, IWorker, OneWay
+from eliop2p.p2p.uploads import UploadOutput, Uploads, fault_of
+from eliop2p.wire.events import (
+    Cancel,
+    Fail,
+    FindObject,
+    FoundObject,
+    Get,
+    Locate,
+    Located,
+)
+
+Asked = Locate | FindObject | Get | Cancel | OneWay
+"""
+What a peer may send that is not an answer.
+"""
+
+
+class Serving:
+    """
+    The open requests of one peer: each is answered exactly once.
+
+    Attributes:
+        uploads: Those that are answered with bytes.
+    """
+
+    def __init__(
+        self,
+        peer_id: str,
+        requests: IPeerRequests,
+        worker: IWorker,
+        output: UploadOutput,
+    ) -> None:
+        self.uploads = Uploads(peer_id, requests, worker, output)
+        self._peer_id = peer_id
+        self._requests = requests
+        self._output = output
+        self._finding: dict[int, Deferred[FoundObject]] = {}
+
+    def take(self, message: Asked) -> None:
+        """
+        Carry out what the peer asks.
+
+        Raises:
+            RemoteProtocolError: A one-way message makes no sense.
+        """
+        match message:
+            case Get():
+                self.uploads.start(message)
+            case Locate():
+                self._locate(message)
+            case FindObject():
+                self._find(message)
+            case Cancel(request_id=request_id):
+                finding = self._finding.get(request_id)
+                if finding is not None:
+                    finding.cancel()
+                else:
+                    self.uploads.cancel(request_id)
+            case _:
+                self._requests.told(self._peer_id, message)
+
+    def stop(self) -> None:
+        """
+        Give up all that is open: no answer can be sent any more.
+        """
+        self.uploads.stop()
+        for finding in list(self._finding.values()):
+            finding.cancel()
+
+    def lost(self) -> None:
+        """
+        Let go of everything: the connection is gone.
+        """
+        self.stop()
+        self.uploads.lost()
+
+    def _locate(self, request: Locate) -> None:
+        answer: Deferred[Located] = maybeDeferred(
+            self._requests.locate, self._peer_id, request
+        )
+        self._finish(request.request_id, answer)
+
+    def _find(self, request: FindObject) -> None:
+        answer = maybeDeferred(self._requests.find_object, self._peer_id, request)
+        self._finding[request.request_id] = answer
+        self._finish(request.request_id, answer)
+
+    def _finish(
+        self, request_id: int, answer: Deferred[Located] | Deferred[FoundObject]
+    ) -> None:
+        def ended(message: Located | FoundObject | Fail) -> None:
+            self._finding.pop(request_id, None)
+            self._output.send(message)
+
+        answer.addErrback(lambda failure: Fail(request_id, fault_of(failure)))
+        answer.addCallback(ended)

@@ -1,0 +1,90 @@
+"""
+The parts of a node that take part in the swarm, put together.
+"""
+
+import random
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from eliop2p.interfaces import ILocalChunks, IMembership, IPeerLinks, IPeerRequests
+from eliop2p.p2p.attach import Standings
+from eliop2p.p2p.directory import Directory
+from eliop2p.p2p.home import ChunkHome
+from eliop2p.p2p.object_table import ObjectTable
+from eliop2p.p2p.objects import ObjectDirectory, ObjectHome
+from eliop2p.p2p.rendezvous import Homes
+from eliop2p.p2p.requests import PeerRequests
+from eliop2p.p2p.transfer_manager import TransferManager
+
+
+class Swarm:
+    """
+    Wires what peers ask of this node with what it asks of them.
+
+    Args:
+        node_id: This node.
+        membership: Who is alive.
+        make_links: Makes the links, given what answers the peers.
+        clock: The time.
+        rng: Randomness that nobody's safety depends on.
+        selection_k: How many peers are tried for a chunk before its home is asked
+            again, and named by this node as a home.
+        upload_slots: How many uploads may be under way.
+
+    Attributes:
+        requests: Answers the peers.
+        links: The way to the peers.
+        directory: What this node knows as a home.
+        transfers: Gets chunks, and tells of those that are here.
+        objects: Asks for objects' records, and tells them.
+    """
+
+    def __init__(
+        self,
+        node_id: str,
+        membership: IMembership,
+        make_links: Callable[[IPeerRequests], IPeerLinks],
+        *,
+        clock: IReactorTime,
+        rng: random.Random,
+        selection_k: int = 5,
+        upload_slots: int = 16,
+    ) -> None:
+        homes, standings = Homes(), Standings()
+        self.directory = Directory(rng.getrandbits(31), selection_k)
+        home = ChunkHome(
+            node_id, membership, homes, directory=self.directory, clock=clock
+        )
+        self._object_home = ObjectHome(ObjectTable(), clock)
+        self.requests = PeerRequests(home, self._object_home, standings, upload_slots)
+        self.links = make_links(self.requests)
+        home.connect(self.links)
+        self.transfers = TransferManager(
+            node_id,
+            membership,
+            homes,
+            links=self.links,
+            home=home,
+            standings=standings,
+            clock=clock,
+            rng=rng,
+            selection_k=selection_k,
+        )
+        self.objects = ObjectDirectory(
+            node_id, membership, homes, links=self.links, home=self._object_home
+        )
+
+    def begin(self, chunks: ILocalChunks) -> None:
+        """
+        Upload what this node has, and tell its homes.
+        """
+        self.requests.begin(chunks)
+        self.transfers.begin(chunks)
+
+    def stop(self) -> None:
+        """
+        Announce nothing more, and let nobody wait.
+        """
+        self.transfers.stop()
+        self._object_home.stop()

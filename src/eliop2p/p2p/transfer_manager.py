@@ -1,0 +1,149 @@
+"""
+Gets the chunks that this node does not have, and tells others of those it has.
+"""
+
+import random
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from eliop2p.interfaces import (
+    Fetched,
+    IChunkOrigin,
+    IChunkSink,
+    IChunkSource,
+    ILocalChunks,
+    IMembership,
+    IPeerLinks,
+)
+from eliop2p.model.chunk import ChunkId, Digest
+from eliop2p.p2p.announcements import Announcements
+from eliop2p.p2p.attach import Standings
+from eliop2p.p2p.home import ChunkHome
+from eliop2p.p2p.locating import Locator
+from eliop2p.p2p.peer_gets import PeerGets
+from eliop2p.p2p.pursuit import Means, Pursuit, TransferCounters
+from eliop2p.p2p.rendezvous import Homes
+from eliop2p.p2p.selection import PeerScores
+
+
+@implementer(IChunkSource)
+class TransferManager:
+    """
+    Fills chunks: asks their homes, then the peers that these name, or the store.
+
+    Args:
+        node_id: This node.
+        membership: Who is alive.
+        homes: Where chunks are at home.
+        links: The way to the peers.
+        home: This node as a home.
+        standings: Told how far this node is with each chunk.
+        clock: For pauses and time limits.
+        rng: Spreads pauses and load.
+        selection_k: How many of the peers that a home names are tried.
+
+    Attributes:
+        counters: What has happened.
+        scores: How the peers have done.
+    """
+
+    def __init__(
+        self,
+        node_id: str,
+        membership: IMembership,
+        homes: Homes,
+        *,
+        links: IPeerLinks,
+        home: ChunkHome,
+        standings: Standings,
+        clock: IReactorTime,
+        rng: random.Random,
+        selection_k: int = 5,
+    ) -> None:
+        self.counters = TransferCounters()
+        self.scores = PeerScores()
+        self._membership = membership
+        self._standings = standings
+        self._announcements = Announcements(
+            node_id, membership, homes, links=links, home=home, clock=clock
+        )
+        self._locator = Locator(
+            node_id,
+            membership,
+            homes,
+            links=links,
+            home=home,
+            scores=self.scores,
+            clock=clock,
+        )
+        self._means = Means(
+            node_id=node_id,
+            membership=membership,
+            locator=self._locator,
+            gets=PeerGets(links, self.scores, clock, self._received),
+            scores=self.scores,
+            standings=standings,
+            counters=self.counters,
+            clock=clock,
+            rng=rng,
+            selection_k=selection_k,
+        )
+
+    @property
+    def locate_messages(self) -> int:
+        """
+        The number of questions sent to homes.
+        """
+        return self._locator.messages
+
+    def begin(self, chunks: ILocalChunks) -> None:
+        """
+        Tell the homes what this node holds, now and whenever they change.
+        """
+        self._announcements.begin(chunks)
+
+    def stop(self) -> None:
+        """
+        Announce nothing more.
+        """
+        self._announcements.stop()
+
+    def announce(self, chunk_id: ChunkId, digest: Digest) -> None:
+        """
+        Tell the homes of a chunk that this node holds it.
+        """
+        self._announcements.have(chunk_id, digest)
+
+    def withdraw(self, chunk_id: ChunkId) -> None:
+        """
+        Tell the homes of a chunk that this node holds it no longer.
+        """
+        self._announcements.gone(chunk_id)
+
+    def fetch(self, sink: IChunkSink, origin: IChunkOrigin) -> "Deferred[Fetched]":
+        """
+        Fill a chunk; the same one not twice at a time. Cancelling stops whatever is
+        under way.
+        """
+        return Deferred.fromCoroutine(self._fetch(sink, origin))
+
+    async def _fetch(self, sink: IChunkSink, origin: IChunkOrigin) -> Fetched:
+        chunk_id = sink.chunk.id
+        pursuit = Pursuit(self._means, sink, origin)
+        fetched = None
+        try:
+            if len(self._membership.current().peers) == 1:
+                fetched = await pursuit.alone()
+            else:
+                self._announcements.again(chunk_id)
+                fetched = await pursuit.among_peers()
+        finally:
+            self._standings.leave(chunk_id)
+            if fetched is None:
+                self._announcements.gone(chunk_id)
+        return fetched
+
+    def _received(self, size: int) -> None:
+        self.counters.bytes_from_peers += size

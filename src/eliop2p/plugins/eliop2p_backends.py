@@ -1,0 +1,9 @@
+"""
+The cache backends that come with ElioP2P.
+"""
+
+from eliop2p.cache.disk import DirectoryFactory
+from eliop2p.cache.memory import MemoryFactory
+
+memory = MemoryFactory()
+directory = DirectoryFactory()

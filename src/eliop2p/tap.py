@@ -1,0 +1,123 @@
+"""
+The command line of a node: ``twist eliop2p`` and ``twistd eliop2p``.
+"""
+
+import os
+import random
+from typing import ClassVar
+
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python.usage import Options as TwistedOptions
+from twisted.python.usage import UsageError
+from twisted.web.client import Agent, HTTPConnectionPool
+
+from eliop2p.base.config import NodeConfig, load_node_config
+from eliop2p.base.config_flags import flag_parameters, given_flags
+from eliop2p.base.errors import ConfigError, StartError
+from eliop2p.base.runner_log import logged_service
+from eliop2p.net.network import ReactorNetwork
+from eliop2p.net.sender import make_sender
+from eliop2p.net.worker import ThreadWorker
+from eliop2p.node import Node, Surroundings
+
+_SECTIONS = (
+    *("general", "proxy", "cache", "p2p"),
+    *("control_plane", "storage", "limits", "admin"),
+)
+
+
+class Options(TwistedOptions):
+    """
+    Flags of a node: the configuration file, and one for each key.
+    """
+
+    synopsis = "[--config node.ini] [flags]"
+    optParameters: ClassVar[list[list[str | None]]] = flag_parameters(_SECTIONS)
+
+    config: NodeConfig
+
+    def postOptions(self) -> None:
+        """
+        Read and check the configuration.
+
+        Raises:
+            UsageError: Something in it is wrong; the text lists everything.
+        """
+        try:
+            self.config = load_node_config(
+                self["config"], os.environ, given_flags(self)
+            )
+        except ConfigError as error:
+            raise UsageError(f"the configuration cannot be used:\n{error}") from error
+
+
+THREADS = 8
+"""
+Disk and hashing: what blocks at one time.
+"""
+
+
+class _Start(Service):
+    """
+    Starts a node with its threads, and ends the process with one line when that fails.
+    """
+
+    def __init__(self, node: Node, worker: ThreadWorker) -> None:
+        self._node = node
+        self._worker = worker
+
+    def startService(self) -> None:
+        """
+        Start the node.
+
+        Raises:
+            SystemExit: It cannot start.
+        """
+        super().startService()
+        try:
+            self._node.startService()
+        except StartError as error:
+            raise SystemExit(f"eliop2p: {error}") from error
+        self._worker.start()
+
+    def stopService(self) -> "Deferred[None]":
+        """
+        Stop the node, then its threads.
+        """
+        super().stopService()
+        return self._node.stopService().addBoth(lambda _: self._worker.stop())
+
+
+def makeService(options: Options) -> IService:
+    """
+    Make the service of a node.
+
+    Raises:
+        SystemExit: A directory cannot be used.
+    """
+    # The only place where a node takes the process's reactor and randomness.
+    from twisted.internet import reactor  # noqa: PLC0415, TID251
+
+    config = options.config
+    top = logged_service(options, config.general.log_level, config.general.log_format)
+    assert IReactorFromThreads.providedBy(reactor)
+    worker = ThreadWorker(reactor, "eliop2p", THREADS)
+    try:
+        node = Node(
+            config,
+            Surroundings(
+                clock=reactor,
+                network=ReactorNetwork(reactor, ca_file=config.storage.ca_file),
+                worker=worker,
+                agent=Agent(reactor, pool=HTTPConnectionPool(reactor)),
+                make_sender=lambda transport: make_sender(transport, reactor),
+                rng=random.SystemRandom(),
+                nonce=lambda: os.urandom(32),
+            ),
+        )
+    except StartError as error:
+        raise SystemExit(f"eliop2p: {error}") from error
+    _Start(node, worker).setServiceParent(top)
+    return top

@@ -1,0 +1,174 @@
+"""
+How bytes travel in a simulated network: when they arrive, and when they do not.
+"""
+
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+from eliop2p.testing.simclock import Agenda, Event
+
+
+@attrs.define(eq=False)
+class Lane:
+    """
+    One direction of a host's link: first come, first served.
+
+    Attributes:
+        rate: Bytes per second.
+    """
+
+    rate: float = math.inf
+    _free_at: float = 0.0
+
+    def pass_through(self, now: float, size: int) -> float:
+        """
+        Take bytes that come now, and tell when the last of them is through.
+        """
+        self._free_at = max(now, self._free_at) + size / self.rate
+        return self._free_at
+
+
+@attrs.define(eq=False)
+class Link:
+    """
+    A host's link to the network.
+
+    Attributes:
+        address: The host's address.
+        up: What it sends passes here.
+        down: What it receives passes here.
+    """
+
+    address: str
+    up: Lane = attrs.Factory(Lane)
+    down: Lane = attrs.Factory(Lane)
+
+
+class Fabric:
+    """
+    What all links are attached to.
+
+    Each packet takes between half and one and a half times the latency. While two
+    links are cut from each other, packets between them wait, as TCP would repeat them
+    until they get through; what TCP does not repeat is dropped.
+
+    Args:
+        agenda: When things happen.
+        rng: Chance.
+        latency: Mean seconds from one link to another.
+    """
+
+    def __init__(self, agenda: Agenda, rng: random.Random, latency: float) -> None:
+        if latency <= 0:
+            raise ValueError("a network without latency never lets time pass")
+        self.agenda = agenda
+        self.rng = rng
+        self._latency = latency
+        self._cuts: dict[tuple[str, str], list[Event]] = {}
+
+    def cut(self, one: str, other: str) -> None:
+        """
+        Let nothing through between two addresses any more.
+        """
+        self._cuts.setdefault(_pair(one, other), [])
+
+    def heal(self, one: str, other: str) -> None:
+        """
+        Let through what has been waiting, and what comes.
+        """
+        for event in self._cuts.pop(_pair(one, other), ()):
+            self.agenda.soon(event)
+
+    def carry(
+        self,
+        source: Link,
+        target: Link,
+        size: int,
+        arrived: Event,
+        *,
+        repeated: bool = True,
+    ) -> None:
+        """
+        Let a packet travel.
+
+        Packets between the same two links may overtake each other.
+
+        Args:
+            source: Where it comes from.
+            target: Where it goes.
+            size: Its length in bytes.
+            arrived: Told when it has arrived.
+            repeated: Whether it waits for a cut to heal.
+        """
+        left = self.agenda.now
+        if source is not target:
+            left = source.up.pass_through(left, size)
+
+        def reach() -> None:
+            waiting = self._cuts.get(_pair(source.address, target.address))
+            if waiting is None:
+                self._receive(source, target, size, arrived)
+            elif repeated:
+                waiting.append(reach)
+
+        self.agenda.at(left + self._latency * self.rng.uniform(0.5, 1.5), reach)
+
+    def _receive(self, source: Link, target: Link, size: int, arrived: Event) -> None:
+        now = self.agenda.now
+        through = now if source is target else target.down.pass_through(now, size)
+        if through > now:
+            self.agenda.at(through, arrived)
+        else:
+            arrived()
+
+
+class Way:
+    """
+    One direction of a connection: packets arrive in the order in which they were sent.
+
+    Args:
+        fabric: What they travel on.
+        source: Where they come from.
+        target: Where they go.
+        receive: Given each packet; None is the one after the last.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        source: Link,
+        target: Link,
+        receive: Callable[[bytes | None], None],
+    ) -> None:
+        self._fabric = fabric
+        self._source = source
+        self._target = target
+        self._receive = receive
+        self._packets: deque[bytes | None] = deque()
+
+    def send(self, packet: bytes | None) -> None:
+        """
+        Send a packet after those before it.
+        """
+        self._packets.append(packet)
+        size = len(packet or b"")
+        self._fabric.carry(self._source, self._target, size, self._arrived)
+
+    def tell(self, event: Event) -> None:
+        """
+        Let something without a place in the order happen at the other end; it may
+        overtake packets, and is lost in a cut.
+        """
+        self._fabric.carry(self._source, self._target, 0, event, repeated=False)
+
+    def _arrived(self) -> None:
+        # Whichever it was that got through first: what is delivered is in order.
+        self._receive(self._packets.popleft())
+
+
+def _pair(one: str, other: str) -> tuple[str, str]:
+    return (one, other) if one < other else (other, one)

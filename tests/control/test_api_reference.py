@@ -1,0 +1,73 @@
+"""
+Tests for ``docs/reference/control-api.md``.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from eliop2p.control.metrics import ControlMetrics
+from eliop2p.control.registry import Registry
+from eliop2p.control.routes import ROUTES
+from tests.control.support import Server
+from tests.control.test_server import ask
+
+REFERENCE = Path(__file__).parents[2] / "docs/reference/control-api.md"
+_EXAMPLE = re.compile(
+    r"```http\n(?P<method>[A-Z]+) (?P<path>\S+)\n(?P<body>.*?)\n*"
+    r"(?P<status>[0-9]{3})\n(?P<answer>.*?)\n```",
+    re.DOTALL,
+)
+
+
+class ReferenceTests(SynchronousTestCase):
+    """
+    What the reference promises.
+    """
+
+    def setUp(self) -> None:
+        """
+        Read the reference.
+        """
+        self.text = REFERENCE.read_text(encoding="utf-8")
+
+    def test_routes(self) -> None:
+        """
+        Every route has a section of its own, and no section is about another.
+        """
+        titles = re.findall(r"^## `(.+)`$", self.text, re.MULTILINE)
+        self.assertEqual(sorted(titles), sorted(route.title for route in ROUTES))
+
+    def test_examples(self) -> None:
+        """
+        The examples, made in order, are answered as the reference says; every JSON
+        route has one.
+        """
+        server = Server()
+        seen: set[str] = set()
+        for example in _EXAMPLE.finditer(self.text):
+            method, path = example["method"], example["path"]
+            body = json.loads(example["body"]) if example["body"].strip() else None
+            reply = ask(server, method, path, body)
+            self.assertEqual(reply.status, int(example["status"]), path)
+            self.assertEqual(reply.json(), json.loads(example["answer"]), path)
+            seen.add(f"{method} {re.sub('node-[0-9]', '{id}', path)}")
+        wanted = {route.title for route in ROUTES if route.name != "metrics"}
+        self.assertEqual(seen, wanted)
+
+    def test_metrics(self) -> None:
+        """
+        The table of metrics is what Prometheus is told, with kind, labels and help.
+        """
+        metrics = ControlMetrics(Registry(10, 1))
+        metrics.requests[200] += 1
+        rows = []
+        for family in metrics.collect():
+            name = family.samples[0].name
+            labels = ", ".join(f"`{label}`" for label in family.samples[0].labels)
+            cells = (f"`{name}`", family.type, labels, family.documentation)
+            rows.append("| " + " | ".join(cells).replace("|  |", "| |") + " |")
+        table = [line for line in self.text.splitlines() if "| `eliop2p_" in line]
+        self.assertEqual(table, rows)

@@ -1,0 +1,413 @@
+"""
+Tests for :mod:`eliop2p.control.server`.
+"""
+
+import json
+from urllib.parse import quote
+
+import attrs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
+
+from eliop2p.control.answers import MAX_BODY
+from eliop2p.control.client import _Body
+from eliop2p.control.messages import is_node_id
+from eliop2p.control.routes import ROUTES, Route
+from tests.control.support import Server, chunk_id, node
+from tests.control.test_messages import HEARTBEAT, json_values
+
+NODES = "/api/v1/nodes"
+
+
+@attrs.frozen
+class Reply:
+    """
+    An answer as a client sees it.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> dict[str, object]:
+        """
+        Read the body.
+        """
+        value = json.loads(self.body)
+        assert isinstance(value, dict)
+        return value
+
+    @property
+    def field(self) -> object:
+        """
+        Which part of the request was wrong.
+        """
+        error = self.json()["error"]
+        assert isinstance(error, dict)
+        assert error["remedy"]
+        return error["field"]
+
+
+def ask(
+    server: Server,
+    method: str,
+    path: str,
+    body: object = None,
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    """
+    Make a request; a body that is not bytes goes as JSON.
+    """
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    client = HTTPClient(server.agent, data_to_body_producer=_Body)
+    replies: list[Reply] = []
+    given = headers or {}
+
+    async def exchange() -> None:
+        response = await client.request(
+            method,
+            f"http://control{path}",
+            data=None if body is None else data,
+            headers=Headers({name: [value] for name, value in given.items()}),
+            reactor=server.clock,  # type: ignore[arg-type]
+        )
+        names = {
+            name.decode().lower(): values[0].decode()
+            for name, values in response.headers.getAllRawHeaders()
+        }
+        replies.append(Reply(response.code, names, await response.content()))
+
+    failures: list[object] = []
+    Deferred.fromCoroutine(exchange()).addErrback(failures.append)
+    server.agent.flush()
+    assert not failures, failures
+    return replies[0]
+
+
+def register(server: Server, node_id: str = "node-1") -> Reply:
+    """
+    Register a node.
+    """
+    return ask(server, "POST", NODES, attrs.asdict(node(node_id)))
+
+
+class ServerTests(SynchronousTestCase):
+    """
+    What the API promises.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start without a token.
+        """
+        self.server = Server()
+
+    def heartbeat(self, node_id: str, version: int) -> Reply:
+        """
+        Beat.
+        """
+        path = f"{NODES}/{quote(node_id, safe='')}/heartbeat"
+        return ask(
+            self.server, "PUT", path, HEARTBEAT | {"membership_version": version}
+        )
+
+    def test_register(self) -> None:
+        """
+        A registration gives the whole membership with its version and is kept.
+        """
+        reply = register(self.server, "b")
+        self.assertEqual(reply.status, 200)
+        self.assertEqual(reply.headers["content-type"], "application/json")
+        self.assertIn("date", reply.headers)
+        reply = register(self.server, "a")
+        self.assertEqual(
+            reply.json(),
+            {"version": 3, "nodes": [attrs.asdict(node("a")), attrs.asdict(node("b"))]},
+        )
+        self.assertEqual(len(self.server.database.load().nodes), 2)
+
+    def test_heartbeat(self) -> None:
+        """
+        A heartbeat with the current version gets no nodes, one with another gets all.
+        """
+        register(self.server)
+        self.assertEqual(self.heartbeat("node-1", 2).json(), {"version": 2})
+        for version in (1, 3):
+            reply = self.heartbeat("node-1", version).json()
+            self.assertEqual(reply["nodes"], [attrs.asdict(node())])
+        self.assertEqual(self.server.metrics.heartbeats, 3)
+
+    def test_unknown_node(self) -> None:
+        """
+        Whatever only a registered node may do is answered 404 with the remedy.
+        """
+        for reply in (
+            self.heartbeat("ghost", 1),
+            ask(self.server, "DELETE", f"{NODES}/ghost"),
+            ask(self.server, "PUT", f"{NODES}/ghost/chunks", {"held": []}),
+        ):
+            self.assertEqual((reply.status, reply.field), (404, "node_id"))
+        self.assertEqual(self.server.metrics.refused["unknown_node"], 3)
+
+    def test_leave(self) -> None:
+        """
+        A node that leaves is gone from the list and from the database.
+        """
+        register(self.server)
+        reply = ask(self.server, "DELETE", f"{NODES}/node-1")
+        self.assertEqual(reply.json(), {"version": 3})
+        self.assertEqual(ask(self.server, "GET", NODES).json()["nodes"], [])
+        self.assertEqual(self.server.database.load().nodes, ())
+
+    def test_locations(self) -> None:
+        """
+        Reported chunks are found until they are reported gone.
+        """
+        register(self.server)
+        one, two = chunk_id(1).hex(), chunk_id(2).hex()
+        path = f"{NODES}/node-1/chunks"
+        reply = ask(self.server, "PUT", path, {"held": [one, two]})
+        self.assertEqual(reply.json(), {"locations": 2, "ignored": 0})
+        ask(self.server, "PUT", path, {"gone": [one]})
+        found = ask(
+            self.server, "POST", "/api/v1/chunks/locations", {"chunk_ids": [one, two]}
+        )
+        self.assertEqual(
+            found.json()["locations"],
+            {
+                one: {"holders": 0, "nodes": []},
+                two: {"holders": 1, "nodes": ["node-1"]},
+            },
+        )
+
+    def test_odd_names(self) -> None:
+        """
+        A node may have any printable name: slashes, spaces, percent signs, other
+        scripts.
+        """
+        for node_id in ("a/b", "a b", "100%", "%2F", "köln", "节点", "?x=1#y", "..."):
+            register(self.server, node_id)
+            self.assertEqual(self.heartbeat(node_id, 0).status, 200, node_id)
+            path = f"{NODES}/{quote(node_id, safe='')}"
+            self.assertEqual(ask(self.server, "DELETE", path).status, 200, node_id)
+
+    def test_impossible_names(self) -> None:
+        """
+        A path whose node cannot exist is refused as such.
+        """
+        for segment in ("%FF", "%00", "", "x" * 256):
+            reply = ask(self.server, "DELETE", f"{NODES}/{segment}")
+            self.assertEqual((reply.status, reply.field), (400, "node_id"), segment)
+
+    def test_full(self) -> None:
+        """
+        One node too many is refused, and those that are there go on.
+        """
+        self.server = Server(max_nodes=1)
+        register(self.server, "a")
+        reply = register(self.server, "b")
+        self.assertEqual((reply.status, reply.field), (503, "node_id"))
+        self.assertEqual(register(self.server, "a").status, 200)
+
+    def test_unknown_path(self) -> None:
+        """
+        A path that leads nowhere is answered 404 in JSON.
+        """
+        for path in ("/", "/api", "/api/v1/nodes/", "/api/v1/nodes/a/b/c", "/health/"):
+            reply = ask(self.server, "GET", path)
+            self.assertIn(reply.status, (404, 405), path)
+            self.assertIn(reply.field, ("path", "method"))
+
+    def test_wrong_method(self) -> None:
+        """
+        A method that the path does not know is answered 405 with those it knows.
+        """
+        reply = ask(self.server, "PATCH", NODES)
+        self.assertEqual(reply.status, 405)
+        self.assertEqual(reply.headers["allow"], "GET, HEAD, POST")
+        self.assertEqual(
+            ask(self.server, "GET", f"{NODES}/a").headers["allow"], "DELETE"
+        )
+        self.assertEqual(ask(self.server, "BREW", "/health").status, 405)
+
+    def test_head(self) -> None:
+        """
+        HEAD gives the head of GET.
+        """
+        got = ask(self.server, "GET", "/health")
+        head = ask(self.server, "HEAD", "/health")
+        self.assertEqual((head.status, head.body), (200, b""))
+        self.assertEqual(head.headers["content-length"], str(len(got.body)))
+
+    def test_health(self) -> None:
+        """
+        Health tells whether the database can be written.
+        """
+        self.assertEqual(
+            ask(self.server, "GET", "/health").body, b'{"database":"ok","status":"ok"}'
+        )
+        self.server.journal.failing = True
+        reply = ask(self.server, "GET", "/health")
+        self.assertEqual((reply.status, reply.json()["database"]), (200, "failing"))
+
+    def test_counts(self) -> None:
+        """
+        Nodes, chunks, heartbeats, answers and refusals are counted, in JSON and for
+        Prometheus.
+        """
+        register(self.server)
+        self.heartbeat("node-1", 2)
+        ask(
+            self.server,
+            "PUT",
+            f"{NODES}/node-1/chunks",
+            {"held": [chunk_id(1).hex()]},
+        )
+        ask(self.server, "POST", NODES, b"no JSON")
+        counts = ask(self.server, "GET", "/api/v1/metrics").json()
+        self.assertEqual(counts["requests"], {"200": 3, "400": 1})
+        reply = ask(self.server, "GET", "/metrics")
+        self.assertTrue(reply.headers["content-type"].startswith("text/plain"))
+        lines = reply.body.decode().splitlines()
+        for line in (
+            "eliop2p_control_nodes 1.0",
+            "eliop2p_control_chunks 1.0",
+            "eliop2p_control_heartbeats_total 1.0",
+            'eliop2p_control_requests_total{code="200"} 4.0',
+            'eliop2p_control_refused_total{reason="bad_message"} 1.0',
+        ):
+            self.assertIn(line, lines)
+
+    def test_body_bound(self) -> None:
+        """
+        A body of 2 MiB is read, one byte more is not.
+        """
+        fits = b" " * (MAX_BODY - 2) + b"{}"
+        self.assertEqual(ask(self.server, "POST", NODES, fits).field, "node_id")
+        self.assertEqual(ask(self.server, "POST", NODES, fits + b" ").status, 413)
+
+    @settings(deadline=None)
+    @given(
+        route=st.sampled_from(ROUTES),
+        body=st.binary() | json_values,
+        node_id=st.sampled_from(["node-1", "ghost", "a/b"]),
+    )
+    def test_any_body(self, route: Route, body: object, node_id: str) -> None:
+        """
+        No body whatever makes the server fail.
+        """
+        server = Server()
+        register(server)
+        path = "/" + "/".join(route.path).replace("{id}", quote(node_id, safe=""))
+        reply = ask(server, route.method, path, body)
+        self.assertLess(reply.status, 500)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    @settings(deadline=None)
+    @given(
+        fields=st.dictionaries(
+            st.sampled_from([*attrs.asdict(node()), *HEARTBEAT, "held", "chunk_ids"]),
+            json_values,
+        ),
+        route=st.sampled_from(ROUTES),
+    )
+    def test_any_fields(self, fields: dict[str, object], route: Route) -> None:
+        """
+        No value of a known field makes the server fail.
+        """
+        server = Server()
+        register(server)
+        path = "/" + "/".join(route.path).replace("{id}", "node-1")
+        base = attrs.asdict(node()) | HEARTBEAT | {"held": [], "chunk_ids": []}
+        self.assertLess(ask(server, route.method, path, base | fields).status, 500)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    @settings(deadline=None)
+    @given(
+        method=st.sampled_from(["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"]),
+        segments=st.lists(st.binary(max_size=8), max_size=6),
+    )
+    def test_any_path(self, method: str, segments: list[bytes]) -> None:
+        """
+        No path whatever makes the server fail.
+        """
+        path = "/api/v1/nodes/" + "/".join(quote(part, safe="") for part in segments)
+        self.assertLess(ask(Server(), method, path).status, 500)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    @given(text=st.text())
+    def test_names_in_paths(self, text: str) -> None:
+        """
+        A name that registers is a name that can beat.
+        """
+        if is_node_id(text):
+            server = Server()
+            self.assertEqual(register(server, text).status, 200)
+            path = f"{NODES}/{quote(text, safe='')}/heartbeat"
+            self.assertEqual(ask(server, "PUT", path, HEARTBEAT).status, 200)
+
+
+class TokenTests(SynchronousTestCase):
+    """
+    What the token promises.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start with a token.
+        """
+        self.server = Server(token=b"s3cret")
+
+    def status(self, route: Route, authorization: str | None = None) -> int:
+        """
+        Make a route's request, with an Authorization or without.
+        """
+        headers = None if authorization is None else {"Authorization": authorization}
+        path = "/" + "/".join(route.path).replace("{id}", "node-1")
+        return ask(self.server, route.method, path, {}, headers).status
+
+    def test_guarded(self) -> None:
+        """
+        Every path of the API asks for the token: without it 401, with another 403.
+        """
+        guarded = [route for route in ROUTES if route.guarded]
+        self.assertEqual(guarded, [route for route in ROUTES if route.path[0] == "api"])
+        for route in guarded:
+            self.assertEqual(self.status(route), 401, route)
+            for wrong in (
+                "Bearer other",
+                "Bearer s3cre",
+                "Bearer ",
+                "Basic s3cret",
+                "",
+            ):
+                self.assertEqual(self.status(route, wrong), 403, (route, wrong))
+            self.assertIn(self.status(route, "Bearer s3cret"), (200, 400, 404), route)
+        self.assertEqual(self.server.metrics.refused["no_token"], len(guarded))
+        self.assertEqual(self.server.metrics.refused["wrong_token"], 5 * len(guarded))
+
+    def test_open(self) -> None:
+        """
+        Health and Prometheus' metrics ask for nothing.
+        """
+        for route in ROUTES:
+            if not route.guarded:
+                self.assertEqual(self.status(route), 200)
+
+    def test_not_told(self) -> None:
+        """
+        A refusal says how to show the token and shows neither token.
+        """
+        reply = ask(
+            self.server, "GET", NODES, headers={"Authorization": "Bearer guess"}
+        )
+        self.assertIn(b"Bearer TOKEN", reply.body)
+        self.assertNotIn(b"guess", reply.body)
+        self.assertNotIn(b"s3cret", reply.body)
+        self.assertEqual(
+            ask(self.server, "GET", NODES).headers["www-authenticate"], "Bearer"
+        )

@@ -1,0 +1,304 @@
+"""
+What every :class:`.IBodySender` promises, to be inherited with a way to make one.
+"""
+
+import random
+import tempfile
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectionLost
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from eliop2p.base.errors import CorruptChunk, LocalProtocolError
+from eliop2p.interfaces import IBodySender
+from eliop2p.model.span import FileSpan
+from eliop2p.net.sender import SocketSender, TransportSender
+from tests.net.loopback import End, open_descriptors, pair, turns
+
+AnySender = SocketSender | TransportSender
+
+SMALL = 64 * 1024
+"""
+Kernel buffers so small that every body of the tests has to wait for the client.
+"""
+
+LARGE = 5 * 1024 * 1024 + 77
+"""
+More than a turn and more than the kernel buffers of its own accord.
+"""
+
+
+def noise(length: int, seed: int = 0) -> bytes:
+    """
+    Make bytes that are the same for the same seed.
+    """
+    return random.Random(seed).randbytes(length)
+
+
+def file_of(case: TestCase, content: bytes) -> int:
+    """
+    Put the content into a nameless file, open until the test ends.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # The test's end closes it.
+    case.addCleanup(file.close)
+    file.write(content)
+    file.flush()
+    return file.fileno()
+
+
+class BodySenderPromises(TestCase):
+    """
+    The promises. Inherit from it, and do not import it by name into a test module,
+    where it would be taken for a test case itself.
+    """
+
+    timeout = 20
+
+    def make(self, end: End) -> AnySender:
+        """
+        Make the sender under test for the accepted end of a connection.
+        """
+        raise NotImplementedError
+
+    async def ends(self, buffers: int = 0) -> tuple[AnySender, End, End]:
+        """
+        Connect, and give the sender, its end and the client's end.
+        """
+        ours, client = await pair(self, buffers)
+        sender = self.make(ours)
+        self.addCleanup(sender.close)
+        return sender, ours, client
+
+    async def test_interface(self) -> None:
+        """
+        It provides what the interface asks for.
+        """
+        sender, _, _ = await self.ends()
+        verifyObject(IBodySender, sender)
+
+    async def test_head_and_body(self) -> None:
+        """
+        A head and a body sent after each other arrive in that order, and are counted.
+        """
+        sender, _, client = await self.ends()
+        await sender.send(memoryview(b"head"), True)
+        await sender.send(memoryview(b"body"), False)
+        await client.wait_for(8)
+        self.assertEqual(bytes(client.received), b"headbody")
+        self.assertEqual(sender.bytes_sent, 8)
+
+    async def test_small_send_is_complete_at_once(self) -> None:
+        """
+        What fits into the kernel's buffer is sent before send returns.
+        """
+        sender, _, _ = await self.ends()
+        self.successResultOf(sender.send(memoryview(b"x" * 1000), False))
+
+    async def test_empty_spans(self) -> None:
+        """
+        Empty spans of both kinds are sent at once and add nothing.
+        """
+        sender, _, client = await self.ends()
+        fd = file_of(self, b"abc")
+        self.successResultOf(sender.send(memoryview(b""), True))
+        self.successResultOf(sender.send(FileSpan(fd, 1, 0), True))
+        await sender.send(memoryview(b"x"), False)
+        await client.wait_for(1)
+        self.assertEqual(bytes(client.received), b"x")
+
+    async def test_large_memory_span(self) -> None:
+        """
+        A large span of memory arrives whole through buffers of any size.
+        """
+        content = noise(LARGE)
+        for buffers in (0, SMALL):
+            sender, _, client = await self.ends(buffers)
+            await sender.send(memoryview(content), False)
+            await client.wait_for(LARGE)
+            self.assertEqual(client.received, content)
+
+    async def test_large_file_span(self) -> None:
+        """
+        A large span from the middle of a file arrives whole through buffers of any
+        size, and the file's own position is left alone.
+        """
+        content = noise(LARGE + 2000)
+        fd = file_of(self, content)
+        for buffers in (0, SMALL):
+            sender, _, client = await self.ends(buffers)
+            await sender.send(FileSpan(fd, 1000, LARGE), False)
+            await client.wait_for(LARGE)
+            self.assertEqual(client.received, content[1000:-1000])
+
+    async def test_many_sends_in_a_row(self) -> None:
+        """
+        Spans of all sizes and kinds, one after the other, arrive as one stream.
+        """
+        sender, _, client = await self.ends(SMALL)
+        content = noise(3_000_000)
+        fd = file_of(self, content)
+        rng = random.Random(7)
+        start = 0
+        while start < len(content):
+            size = min(rng.choice((1, 100, 5000, 300_000)), len(content) - start)
+            if rng.random() < 0.5:
+                await sender.send(memoryview(content)[start : start + size], True)
+            else:
+                await sender.send(FileSpan(fd, start, size), rng.random() < 0.5)
+            start += size
+        await sender.send(memoryview(b""), False)
+        await client.wait_for(len(content))
+        self.assertEqual(client.received, content)
+
+    async def test_slow_reader(self) -> None:
+        """
+        A client that does not read holds the send up, and gets everything when it does.
+        """
+        sender, _, client = await self.ends(SMALL)
+        client.connection.pauseProducing()
+        content = noise(LARGE)
+        sending = sender.send(memoryview(content), False)
+        await turns(20)
+        self.assertNoResult(sending)
+        self.assertLess(sender.bytes_sent, LARGE)
+        client.connection.resumeProducing()
+        await sending
+        await client.wait_for(LARGE)
+        self.assertEqual(client.received, content)
+
+    async def test_one_at_a_time(self) -> None:
+        """
+        A second send while one is pending is a bug and raises.
+        """
+        sender, _, _ = await self.ends(SMALL)
+        sending = sender.send(memoryview(noise(LARGE)), False)
+        with self.assertRaises(LocalProtocolError):
+            sender.send(memoryview(b"x"), False)
+        sender.close()
+        self.failureResultOf(sending, ConnectionLost)
+
+    async def test_close_while_pending(self) -> None:
+        """
+        Closing fails the pending send and every later one; closing again is harmless.
+        """
+        sender, _, _ = await self.ends(SMALL)
+        sending = sender.send(memoryview(noise(LARGE)), False)
+        sender.close()
+        self.failureResultOf(sending, ConnectionLost)
+        self.failureResultOf(sender.send(memoryview(b"x"), False), ConnectionLost)
+        sender.close()
+
+    async def test_close_leaves_the_connection(self) -> None:
+        """
+        Closing the sender neither ends the connection nor loses what was sent.
+        """
+        sender, ours, client = await self.ends()
+        await sender.send(memoryview(b"answer"), False)
+        sender.close()
+        await turns()
+        self.assertFalse(ours.is_lost)
+        ours.connection.loseConnection()
+        await client.lost
+        self.assertEqual(bytes(client.received), b"answer")
+
+    async def test_client_resets(self) -> None:
+        """
+        A send is failed when the client resets the connection amid the body, and the
+        connection is lost on our side too.
+        """
+        sender, ours, client = await self.ends(SMALL)
+        ours.lost.addCallback(lambda _: sender.close())
+        sending = sender.send(memoryview(noise(LARGE)), False)
+        await client.wait_for(1000)
+        client.connection.abortConnection()
+        await self.assertFailure(sending, ConnectionLost)
+        await ours.lost
+
+    async def test_client_resets_unread(self) -> None:
+        """
+        A reset is noticed while a body is pending even when the transport is paused.
+        """
+        sender, ours, client = await self.ends(SMALL)
+        ours.connection.pauseProducing()
+        sending = sender.send(memoryview(noise(LARGE)), False)
+        await client.wait_for(1000)
+        client.connection.abortConnection()
+        await self.assertFailure(sending, ConnectionLost)
+        await ours.lost
+
+    async def test_send_after_loss(self) -> None:
+        """
+        A send to a client that has gone fails.
+        """
+        sender, ours, client = await self.ends()
+        client.connection.abortConnection()
+        await ours.lost
+        await self.assertFailure(sender.send(memoryview(b"x"), False), ConnectionLost)
+
+    async def test_cancelled(self) -> None:
+        """
+        Cancelling a send aborts the connection: nobody knows where the body broke off.
+        """
+        sender, ours, client = await self.ends(SMALL)
+        sending = sender.send(memoryview(noise(LARGE)), False)
+        sending.cancel()
+        self.failureResultOf(sending, CancelledError)
+        await ours.lost
+        await client.lost
+        self.assertLess(len(client.received), LARGE)
+
+    async def test_truncated_file(self) -> None:
+        """
+        A file shorter than its span fails the send and aborts the connection; nothing
+        is made up in place of what is missing.
+        """
+        for buffers in (0, SMALL):
+            sender, _, client = await self.ends(buffers)
+            content = noise(300_000)
+            fd = file_of(self, content)
+            sending = sender.send(FileSpan(fd, 0, len(content) + 1), False)
+            await self.assertFailure(sending, CorruptChunk)
+            await client.lost
+            self.assertTrue(content.startswith(client.received))
+
+    async def test_unreadable_file(self) -> None:
+        """
+        A file that cannot be read fails the send at once and aborts the connection.
+        """
+        sender, ours, client = await self.ends()
+        sending = sender.send(FileSpan(1 << 20, 0, 10), False)
+        self.failureResultOf(sending, CorruptChunk)
+        await ours.lost
+        await client.lost
+
+    async def test_no_descriptor_is_left(self) -> None:
+        """
+        However a connection ends, all of its descriptors are closed.
+        """
+        await self._one_of_each_end()
+        before = open_descriptors()
+        await self._one_of_each_end()
+        self.assertEqual(open_descriptors(), before)
+
+    async def _one_of_each_end(self) -> None:
+        for ending in ("close", "abort", "reset", "truncated"):
+            ours, client = await pair(self, SMALL)
+            sender = self.make(ours)
+            sending = sender.send(memoryview(noise(LARGE)), False)
+            sending.addErrback(lambda failure: failure.trap(ConnectionLost))
+            if ending == "abort":
+                sending.cancel()
+                sending.addErrback(lambda failure: failure.trap(CancelledError))
+            elif ending == "reset":
+                client.connection.abortConnection()
+            elif ending == "truncated":
+                await client.wait_for(LARGE)
+                with tempfile.TemporaryFile() as empty:
+                    failing = sender.send(FileSpan(empty.fileno(), 0, 1), False)
+                self.failureResultOf(failing, CorruptChunk)
+            else:
+                ours.connection.loseConnection()
+            await ours.lost
+            sender.close()
+            await client.lost

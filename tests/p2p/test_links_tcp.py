@@ -1,0 +1,76 @@
+"""
+Links over real sockets: the transport's own buffering and pausing.
+"""
+
+import os
+import random
+
+from twisted.internet import reactor  # noqa: TID251 - These tests are of sockets.
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.trial.unittest import TestCase
+
+from eliop2p.model.peer import PeerInfo
+from eliop2p.net.network import ReactorNetwork
+from eliop2p.p2p.links import PeerLinks
+from eliop2p.wire.events import Done, Get
+from tests.p2p.chunk_requests import DIGEST, ChunkRequests, MemoryReading, chunk_id
+from tests.p2p.memory_network import ImmediateWorker
+
+SIZE = 8 * 1024 * 1024
+
+
+class TCPTests(TestCase):
+    """
+    Two nodes on the loopback interface.
+    """
+
+    def node(self, name: str) -> tuple[PeerLinks, ChunkRequests]:
+        """
+        Make a node.
+        """
+        requests = ChunkRequests()
+        links = PeerLinks(
+            node_id=name,
+            secret=b"the secret of the cluster",
+            network=ReactorNetwork(reactor),
+            clock=reactor,
+            requests=requests,
+            worker=ImmediateWorker(),
+            rng=random.Random(name),
+            nonce=lambda: os.urandom(32),
+            max_peers=4,
+        )
+        self.addCleanup(links.close)
+        return links, requests
+
+    async def test_chunks_side_by_side(self) -> None:
+        """
+        Chunks arrive whole, and their readings are closed without spoiling a byte.
+        """
+        left, _ = self.node("left")
+        right, requests = self.node("right")
+        address = right.start("127.0.0.1", 0).getHost()
+        assert isinstance(address, IPv4Address)
+        peer = PeerInfo("right", address.host, address.port)
+        contents = [random.Random(number).randbytes(SIZE) for number in range(3)]
+        received = [bytearray() for _ in contents]
+        readings = [MemoryReading(content) for content in contents]
+
+        def get(number: int) -> "Deferred[Done]":
+            requests.readings[chunk_id(number)] = readings[number]
+
+            def write(offset: int, data: memoryview) -> None:
+                assert offset == len(received[number])
+                received[number] += data
+
+            return left.get(peer, Get(0, chunk_id(number), 0, 0), write)
+
+        answers = await gatherResults([get(number) for number in range(3)])
+        self.assertEqual([done.digest for done in answers], [DIGEST] * 3)
+        for number, content in enumerate(contents):
+            self.assertEqual(bytes(received[number]), content)
+        await left.close()
+        await right.close()
+        self.assertTrue(all(reading.closed for reading in readings))
+        self.assertEqual(requests.lost_peers, [])

@@ -1,0 +1,155 @@
+"""
+Tests for :mod:`eliop2p.p2p.requests`.
+"""
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from eliop2p.base.errors import PeerBehind, PeerBusy, PeerMissing
+from eliop2p.interfaces import IChunkReading
+from eliop2p.model.chunk import ChunkId
+from eliop2p.wire.events import Get, Goodbye, Locate, Verdict
+from tests.p2p.tiny_cluster import CHUNK, Cluster, Flight, chunks_of, content
+
+
+class UploadTests(SynchronousTestCase):
+    """
+    What peers may take.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a node that holds one chunk and receives another.
+        """
+        self.cluster = Cluster(3)
+        self.node = next(iter(self.cluster))
+        self.requests = self.node.swarm.requests
+        self.held, self.arriving, self.absent = chunks_of(3)
+        self.node.hold(self.held)
+        self.flight = Flight(self.arriving)
+        self.node.chunks.flights[self.arriving.id] = self.flight
+        self.standings = self.node.transfers._standings
+
+    def open(
+        self, chunk_id: ChunkId, offset: int = 0, ticket: int = 0, peer: str = "p"
+    ) -> "Deferred[IChunkReading]":
+        """
+        Ask for a chunk.
+        """
+        return self.requests.open(peer, Get(1, chunk_id, offset, ticket))
+
+    def test_held(self) -> None:
+        """
+        A chunk that is held may be had from anywhere in it, even from its end.
+        """
+        for offset in (0, 5, CHUNK):
+            reading = self.successResultOf(self.open(self.held.id, offset))
+            verifyObject(IChunkReading, reading)
+            self.assertEqual((reading.length, reading.filled), (CHUNK, CHUNK))
+            self.assertEqual(reading.source, "memory")
+            self.assertIsNotNone(reading.digest)
+            reading.close()
+        piece = self.successResultOf(
+            self.successResultOf(self.open(self.held.id)).read(3, 4)
+        )
+        self.assertEqual(piece, content(self.held)[3:7])
+
+    def test_absent(self) -> None:
+        """
+        A chunk that is not here is missing.
+        """
+        self.failureResultOf(self.open(self.absent.id), PeerMissing)
+        self.failureResultOf(self.open(self.held.id, CHUNK + 1), PeerBehind)
+        self.assertEqual(self.requests.uploads, 0)
+
+    def test_arriving(self) -> None:
+        """
+        A chunk that is arriving goes to those that are behind this node only.
+        """
+        self.failureResultOf(self.open(self.arriving.id, 0, 9), PeerBehind)
+        self.standings.join(self.arriving.id, 5)
+        self.successResultOf(self.open(self.arriving.id, 0, 9))
+        self.failureResultOf(self.open(self.arriving.id, 0, 3), PeerBehind)
+        self.flight.write(0, b"x" * 100)
+        self.successResultOf(self.open(self.arriving.id, 99, 3))
+        self.failureResultOf(self.open(self.arriving.id, 100, 9), PeerBehind)
+
+    def test_read_from_store(self) -> None:
+        """
+        A chunk that is being read from the store goes to all, whatever they have.
+        """
+        self.standings.read_store(self.arriving.id)
+        for offset in (0, 50, CHUNK - 1):
+            self.successResultOf(self.open(self.arriving.id, offset))
+        self.failureResultOf(self.open(self.arriving.id, CHUNK), PeerBehind)
+
+    def test_slots(self) -> None:
+        """
+        Uploads are bounded, in all and for one peer, and closing one makes room, once.
+        """
+        readings = [self.successResultOf(self.open(self.held.id)) for _ in range(8)]
+        self.failureResultOf(self.open(self.held.id), PeerBusy)
+        for _ in range(8):
+            self.successResultOf(self.open(self.held.id, peer="q"))
+        self.failureResultOf(self.open(self.held.id, peer="r"), PeerBusy)
+        self.assertEqual(self.requests.uploads, 16)
+        readings[0].close()
+        readings[0].close()
+        self.assertEqual(self.requests.uploads, 15)
+        self.successResultOf(self.open(self.held.id, peer="r"))
+        self.failureResultOf(self.open(self.held.id, peer="r"), PeerBusy)
+
+    def test_failures_free_slots(self) -> None:
+        """
+        What cannot be opened takes no slot.
+        """
+        for _ in range(50):
+            self.failureResultOf(self.open(self.absent.id), PeerMissing)
+        self.assertEqual(self.requests.uploads, 0)
+
+
+class HomeTests(SynchronousTestCase):
+    """
+    What homes answer.
+    """
+
+    def test_not_home(self) -> None:
+        """
+        A node that is no home of a chunk says so, and registers nobody.
+        """
+        cluster = Cluster(4)
+        (chunk,) = chunks_of(1)
+        stranger = cluster.home_of(chunk, 2)
+        request = Locate(7, chunk.id, 0, True, ())
+        located = stranger.swarm.requests.locate("x", request)
+        self.assertEqual((located.verdict, located.request_id), (Verdict.NOT_HOME, 7))
+        self.assertEqual(len(stranger.swarm.directory), 0)
+
+    def test_leases_are_told(self) -> None:
+        """
+        The second home knows of the first home's lease.
+        """
+        cluster = Cluster(4)
+        (chunk,) = chunks_of(1)
+        reader = cluster.home_of(chunk, 2)
+        cluster.home_of(chunk).swarm.requests.locate(
+            reader.node_id, Locate(7, chunk.id, 0, True, ())
+        )
+        cluster.run(0.1)
+        second = cluster.home_of(chunk, 1).swarm.directory
+        self.assertEqual(second.reader(chunk.id), reader.node_id)
+
+    def test_goodbye(self) -> None:
+        """
+        A peer that says goodbye is no longer listed; one that breaks off still is.
+        """
+        cluster = Cluster(4)
+        (chunk,) = chunks_of(1)
+        home, holder = cluster.home_of(chunk), cluster.home_of(chunk, 3)
+        holder.hold(chunk)
+        cluster.run(0.1)
+        home.swarm.requests.lost(holder.node_id)
+        self.assertEqual(home.swarm.directory.holders(chunk.id), (holder.node_id,))
+        home.swarm.requests.told(holder.node_id, Goodbye())
+        self.assertEqual(home.swarm.directory.holders(chunk.id), ())

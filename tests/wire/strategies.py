@@ -1,0 +1,83 @@
+"""
+Hypothesis strategies for every message.
+"""
+
+from hypothesis import strategies as st
+
+from eliop2p.model.chunk import ChunkId, Digest, ObjectId
+from eliop2p.model.record import MAX_RECORD
+from eliop2p.wire import events
+
+BYTES_32 = st.binary(min_size=32, max_size=32)
+CHUNK_IDS = BYTES_32.map(ChunkId)
+DIGESTS = BYTES_32.map(Digest)
+OBJECT_IDS = BYTES_32.map(ObjectId)
+REQUEST_IDS = st.integers(1, 2**32 - 1)
+U64 = st.integers(0, 2**64 - 1)
+NODE_IDS = st.one_of(
+    st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True),
+    st.text(min_size=1, max_size=60).filter(
+        lambda text: text.isprintable() and len(text.encode()) < 256
+    ),
+)
+RECORDS = st.one_of(st.binary(max_size=300), st.just(b"r" * MAX_RECORD))
+HOLDERS = st.builds(events.Holder, NODE_IDS, st.booleans())
+
+
+def tuples(items: st.SearchStrategy[object], most: int) -> st.SearchStrategy[object]:
+    """
+    Tuples of up to so many items.
+    """
+    return st.lists(items, max_size=most).map(tuple)
+
+
+MESSAGES: dict[type[object], st.SearchStrategy[events.Message]] = {
+    events.Hello: st.builds(
+        events.Hello,
+        st.integers(0, 2**16 - 1),
+        st.integers(0, 2**16 - 1),
+        NODE_IDS,
+        BYTES_32,
+    ),
+    events.Proof: st.builds(events.Proof, BYTES_32),
+    events.Locate: st.builds(
+        events.Locate,
+        REQUEST_IDS,
+        CHUNK_IDS,
+        U64,
+        st.booleans(),
+        tuples(NODE_IDS, events.MAX_HOLDERS),
+    ),
+    events.Located: st.builds(
+        events.Located,
+        REQUEST_IDS,
+        st.sampled_from(events.Verdict),
+        U64,
+        st.one_of(st.just(b""), BYTES_32),
+        tuples(HOLDERS, events.MAX_HOLDERS),
+    ),
+    events.Have: st.builds(
+        events.Have, tuples(st.tuples(CHUNK_IDS, DIGESTS), events.MAX_BATCH)
+    ),
+    events.Gone: st.builds(events.Gone, tuples(CHUNK_IDS, events.MAX_BATCH)),
+    events.Leased: st.builds(events.Leased, CHUNK_IDS, NODE_IDS),
+    events.Get: st.builds(events.Get, REQUEST_IDS, CHUNK_IDS, U64, U64),
+    events.Data: st.builds(
+        events.Data, REQUEST_IDS, st.binary(min_size=1, max_size=2000)
+    ),
+    events.Done: st.builds(events.Done, REQUEST_IDS, DIGESTS),
+    events.Cancel: st.builds(events.Cancel, REQUEST_IDS),
+    events.Fail: st.builds(events.Fail, REQUEST_IDS, st.sampled_from(events.Fault)),
+    events.FindObject: st.builds(events.FindObject, REQUEST_IDS, OBJECT_IDS),
+    events.FoundObject: st.builds(events.FoundObject, REQUEST_IDS, RECORDS),
+    events.PublishObject: st.builds(events.PublishObject, OBJECT_IDS, RECORDS),
+    events.ForgetObject: st.builds(events.ForgetObject, OBJECT_IDS),
+    events.Ping: st.builds(events.Ping, REQUEST_IDS),
+    events.Pong: st.builds(events.Pong, REQUEST_IDS),
+    events.Goodbye: st.builds(events.Goodbye),
+}
+"""
+A strategy for each class of message.
+"""
+
+ANY_MESSAGE = st.sampled_from(list(MESSAGES.values())).flatmap(lambda chosen: chosen)
