@@ -26,6 +26,17 @@ MAX_AMPLIFICATION = 1.02
 PIECE = 1024 * 1024
 
 
+def noise(seed: object, size: int) -> bytes:
+    """
+    Make bytes that cannot be compressed.
+    """
+    generator = random.Random(repr(seed))
+    whole, rest = divmod(size, PIECE)
+    return b"".join(
+        [generator.randbytes(PIECE) for _ in range(whole)] + [generator.randbytes(rest)]
+    )
+
+
 def make_object(store: Store, key: str, size: int) -> str:
     """
     Put an object of random bytes into the store.
@@ -33,7 +44,7 @@ def make_object(store: Store, key: str, size: int) -> str:
     Returns:
         Its SHA-256.
     """
-    data = random.Random(key).randbytes(size)
+    data = noise(key, size)
     store.put(key, data)
     return hashlib.sha256(data).hexdigest()
 
@@ -285,8 +296,8 @@ class TestChanges:
         """
         An overwrite in the middle of a read ends in the old bytes or a broken answer.
         """
-        old = random.Random(1).randbytes(size)
-        new = random.Random(2).randbytes(size)
+        old = noise("old", size)
+        new = noise("new", size)
         store.put("replaced", old)
         s3 = client(cluster.nodes[0].url, store.alice)
         body = s3.get_object(Bucket=BUCKET, Key="replaced")["Body"]
@@ -307,7 +318,7 @@ class TestChanges:
         """
         Uploads, single and multipart, and deletes pass through a node unchanged.
         """
-        data = random.Random(3).randbytes(20_000_000)
+        data = noise("data", 20_000_000)
         s3 = client(cluster.nodes[0].url, store.alice)
         s3.put_object(Bucket=BUCKET, Key="put", Body=data[:100_000])
         s3.upload_fileobj(io.BytesIO(data), BUCKET, "multipart")
