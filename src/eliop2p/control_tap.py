@@ -5,18 +5,17 @@ The command line of the control plane: ``twist eliop2p-control``.
 import os
 from typing import ClassVar
 
-from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from eliop2p.base.config import ControlConfig, load_control_config
 from eliop2p.base.config_flags import CONFIG_FLAG
 from eliop2p.base.config_keys import BY_PATH
-from eliop2p.base.errors import ConfigError, StartError
+from eliop2p.base.errors import ConfigError
 from eliop2p.base.runner_log import logged_service
 from eliop2p.control.server_service import build_control
+from eliop2p.launch import PluginOptions, ThreadedService
 from eliop2p.net.network import ReactorNetwork
 from eliop2p.net.worker import ThreadWorker
 
@@ -32,7 +31,7 @@ _FLAGS = {
 }
 
 
-class Options(TwistedOptions):
+class Options(PluginOptions):
     """
     Flags of the control plane: the configuration file and what is most often set.
     """
@@ -63,45 +62,9 @@ class Options(TwistedOptions):
             raise UsageError(f"the configuration cannot be used:\n{error}") from error
 
 
-class _Process(Service):
-    """
-    The control plane with its threads; ends the process with one line when it cannot
-    start.
-    """
-
-    def __init__(self, control: IService, worker: ThreadWorker) -> None:
-        self._control = control
-        self._worker = worker
-
-    def startService(self) -> None:
-        """
-        Start everything.
-
-        Raises:
-            SystemExit: It cannot start.
-        """
-        super().startService()
-        try:
-            self._control.startService()
-        except StartError as error:
-            raise SystemExit(f"eliop2p-control: {error}") from error
-        self._worker.start()
-
-    def stopService(self) -> Deferred[None]:
-        """
-        Stop everything, the threads last.
-        """
-        super().stopService()
-        stopping = maybeDeferred(self._control.stopService)
-        return stopping.addBoth(lambda _: self._worker.stop())
-
-
 def makeService(options: Options) -> IService:
     """
     Make the service of a control plane.
-
-    Raises:
-        SystemExit: It cannot start.
     """
     # The only place where the control plane takes the process's reactor.
     from twisted.internet import reactor  # noqa: PLC0415, TID251
@@ -111,5 +74,5 @@ def makeService(options: Options) -> IService:
     # One thread: SQLite's connection takes one call at a time.
     worker = ThreadWorker(IReactorFromThreads(reactor), "control-database", 1)
     control = build_control(config, ReactorNetwork(reactor), reactor, worker)
-    _Process(control, worker).setServiceParent(top)
+    ThreadedService("eliop2p-control", control, worker).setServiceParent(top)
     return top

@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 from eliop2p.base.config import NodeConfig
+from eliop2p.base.config_kinds import NAME
 from eliop2p.base.errors import StartError
 from eliop2p.model.peer import PeerInfo
 from eliop2p.net.address import is_any, is_loopback, own_address
@@ -52,16 +53,27 @@ def node_name(config: NodeConfig, directory: Path, rng: random.Random) -> str:
         return config.general.node_id
     kept = directory / "node_id"
     try:
-        if kept.exists():
-            return kept.read_text().strip()
-        host = _ODD.sub("-", socket.gethostname()) or "node"
-        name = f"{host[:200]}-{rng.getrandbits(24):06x}"
+        if kept.exists() and (name := _readable_name(kept.read_bytes())):
+            return name
+        host = _ODD.sub("-", socket.gethostname()).strip("-.")[:57] or "node"
+        name = f"{host}-{rng.getrandbits(24):06x}"
         kept.write_text(f"{name}\n")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise StartError(
-            f"cannot keep the node's name in {kept}: {error}; set [general] node_id"
+            f"cannot keep the node's name in {kept}: {error.strerror}; "
+            "set [general] node_id"
         ) from error
     return name
+
+
+def _readable_name(data: bytes) -> str:
+    """
+    Read the name that an earlier run kept; empty when that is damaged.
+    """
+    try:
+        return NAME.parse(data.decode("ascii").strip())
+    except ValueError:
+        return ""
 
 
 def p2p_address(config: NodeConfig) -> str:

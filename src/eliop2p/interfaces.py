@@ -200,6 +200,12 @@ class IOriginResponse(Interface):
         Deliver again.
         """
 
+    def narrow() -> None:
+        """
+        Let the store send little ahead of what has been taken, since most of the body
+        will be dropped.
+        """
+
     def abort() -> None:
         """
         Drop the rest of the body, closing the connection unless the body had ended.
@@ -419,6 +425,18 @@ class IRecordStore(Interface):
         Drop a record if there is one.
         """
 
+    def below(
+        bucket: bytes, prefix: bytes, limit: int
+    ) -> "Deferred[tuple[tuple[ObjectId, bytes], ...]]":
+        """
+        Give some of the records of a bucket's objects whose keys begin with a prefix.
+
+        Args:
+            bucket: The bucket.
+            prefix: What keys begin with; empty for all of them.
+            limit: The most records to give.
+        """
+
 
 # --- chunks in motion --------------------------------------------------------------
 
@@ -430,13 +448,20 @@ class IChunkSink(Interface):
 
     chunk: Chunk = Attribute("Which chunk.")
     filled: int = Attribute("How many bytes it has from its start without a gap.")
+    source: str = Attribute(
+        "Where its bytes come from, set by whoever writes before it writes: peer or "
+        "origin; empty before."
+    )
 
     def write(offset: int, data: bytes | memoryview) -> None:
         """
-        Put bytes in their place; they are copied.
+        Put bytes in their place; they are copied. Those below filled have been given
+        to readers and stay as they are: others in their place are an error.
 
         Raises:
             WrongAnswer: They reach past the end of the chunk.
+            CorruptChunk: They differ from what is there.
+            ChunkUnavailable: Nobody wants the chunk any more.
         """
 
     def digest() -> "Deferred[Digest]":
@@ -454,7 +479,8 @@ class IChunkReading(Interface):
     filled: int = Attribute("Bytes there from the start without a gap.")
     digest: Digest | None = Attribute("The digest, None while the chunk is arriving.")
     source: str = Attribute(
-        "Where its bytes come from: memory, disk, peer, origin; empty while unknown."
+        "Where its bytes come from: memory, disk, peer, origin; those of a chunk that "
+        "is arriving, where the latest came from, and empty before the first."
     )
 
     def read(offset: int, limit: int) -> "Deferred[Span]":
@@ -495,6 +521,7 @@ class IChunkOrigin(Interface):
 
         Raises:
             OriginError: The store did not give the bytes (in the Deferred).
+            CorruptChunk: The sink refused them (in the Deferred).
         """
 
     def passed_over(chunk: Chunk) -> None:
@@ -572,6 +599,30 @@ class ILocalChunks(Interface):
     def holdings() -> Iterator[tuple[ChunkId, Digest]]:
         """
         Name every complete chunk with its digest, as of the call.
+        """
+
+
+class IHeldChunks(Interface):
+    """
+    What a node keeps, for those who check it.
+    """
+
+    def where(chunk_id: ChunkId) -> str:
+        """
+        Tell where a chunk is without touching it: ``memory``, ``disk``, or empty.
+        """
+
+    def inspect(chunk_id: ChunkId) -> "Deferred[IChunkHandle | None]":
+        """
+        Open a chunk that a tier holds, without that being a reason to keep it longer.
+
+        Returns:
+            None when no tier holds it.
+        """
+
+    def drop(chunk_id: ChunkId) -> "Deferred[None]":
+        """
+        Keep a chunk no longer, and tell the cluster so. Who reads it reads on.
         """
 
 

@@ -6,10 +6,8 @@ import os
 import random
 from typing import ClassVar
 
-from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred
+from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 from twisted.web.client import Agent, HTTPConnectionPool
 
@@ -17,6 +15,7 @@ from eliop2p.base.config import NodeConfig, load_node_config
 from eliop2p.base.config_flags import flag_parameters, given_flags
 from eliop2p.base.errors import ConfigError, StartError
 from eliop2p.base.runner_log import logged_service
+from eliop2p.launch import PluginOptions, ThreadedService, start_failure
 from eliop2p.net.network import ReactorNetwork
 from eliop2p.net.sender import make_sender
 from eliop2p.net.worker import ThreadWorker
@@ -28,7 +27,7 @@ _SECTIONS = (
 )
 
 
-class Options(TwistedOptions):
+class Options(PluginOptions):
     """
     Flags of a node: the configuration file, and one for each key.
     """
@@ -59,37 +58,6 @@ Disk and hashing: what blocks at one time.
 """
 
 
-class _Start(Service):
-    """
-    Starts a node with its threads, and ends the process with one line when that fails.
-    """
-
-    def __init__(self, node: Node, worker: ThreadWorker) -> None:
-        self._node = node
-        self._worker = worker
-
-    def startService(self) -> None:
-        """
-        Start the node.
-
-        Raises:
-            SystemExit: It cannot start.
-        """
-        super().startService()
-        try:
-            self._node.startService()
-        except StartError as error:
-            raise SystemExit(f"eliop2p: {error}") from error
-        self._worker.start()
-
-    def stopService(self) -> "Deferred[None]":
-        """
-        Stop the node, then its threads.
-        """
-        super().stopService()
-        return self._node.stopService().addBoth(lambda _: self._worker.stop())
-
-
 def makeService(options: Options) -> IService:
     """
     Make the service of a node.
@@ -118,6 +86,6 @@ def makeService(options: Options) -> IService:
             ),
         )
     except StartError as error:
-        raise SystemExit(f"eliop2p: {error}") from error
-    _Start(node, worker).setServiceParent(top)
+        raise start_failure("eliop2p", error) from error
+    ThreadedService("eliop2p", node, worker).setServiceParent(top)
     return top

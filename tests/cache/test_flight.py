@@ -6,6 +6,7 @@ from twisted.internet.defer import CancelledError
 
 from eliop2p.base.errors import (
     ChunkUnavailable,
+    CorruptChunk,
     LocalProtocolError,
     WrongAnswer,
 )
@@ -76,14 +77,37 @@ class CutThroughTests(FlightCase):
 
     def test_rewritten(self) -> None:
         """
-        Bytes that may have been read already are never changed.
+        Bytes that may have been read already are compared, and never changed.
         """
         reading = self.open(1)
         fetch = self.source.fetches[0]
         fetch.send(self.content(1)[:100])
-        fetch.send(bytes(150), 0)
-        given = self.bytes_of(reading.read(0, 150))
-        self.assertEqual(given, self.content(1)[:100] + bytes(50))
+        wrong = self.content(1)[:99] + b"?"
+        for data in (bytes(150), wrong, wrong + self.content(1)[100:]):
+            self.assertRaises(CorruptChunk, fetch.send, data, 0)
+        self.assertRaises(CorruptChunk, fetch.send, b"??", 50)
+        self.assertEqual(reading.filled, 100)
+        fetch.send(self.content(1)[20:50], 20)
+        self.assertEqual(reading.filled, 100)
+        fetch.send(memoryview(self.content(1))[50:150], 50)
+        given = self.bytes_of(reading.read(0, 200))
+        self.assertEqual(given, self.content(1)[:150])
+        reading.close()
+
+    def test_source(self) -> None:
+        """
+        A reader learns where the latest bytes came from while more are on their way,
+        and still when no more come.
+        """
+        reading = self.open(1)
+        fetch = self.source.fetches[0]
+        self.assertEqual(reading.source, "")
+        for count, source in enumerate(("peer", "origin"), 1):
+            fetch.sink.source = source
+            fetch.send(self.content(1)[:100])
+            self.assertEqual((reading.source, reading.filled), (source, count * 100))
+        fetch.done.errback(ChunkUnavailable("gone"))
+        self.assertEqual(reading.source, "origin")
         reading.close()
 
     def test_beyond_the_end(self) -> None:

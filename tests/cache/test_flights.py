@@ -221,8 +221,8 @@ class RefusedTests(FlightCase):
 
     def test_counts_until_closed(self) -> None:
         """
-        A chunk that no tier takes is in flight while it is read, can be joined, is not
-        announced, and is gone then.
+        A chunk that no tier takes is in flight while it is read, can be joined, and is
+        gone then.
         """
         reading = self.open(1)
         self.source.serve(1, LENGTH)
@@ -234,5 +234,17 @@ class RefusedTests(FlightCase):
         self.assertEqual(self.read_all(late), self.content(1))
         late.close()
         self.assertEqual(self.manager.inflight, 0)
-        self.assertEqual((len(self.source.fetches), self.source.told), (1, []))
+        self.assertEqual(len(self.source.fetches), 1)
         self.assertIsNone(self.successResultOf(self.manager.open_local(made_up(1)[0])))
+
+    def test_withdrawn(self) -> None:
+        """
+        A chunk that no tier takes is not announced but withdrawn, at once: those who
+        were told that it is arriving here need to know.
+        """
+        reading = self.open(1)
+        self.assertEqual(self.source.told, [])
+        self.source.serve(1, LENGTH)
+        self.assertEqual(self.source.told, [("withdraw", made_up(1)[0])])
+        reading.close()
+        self.assertEqual(len(self.source.told), 1)

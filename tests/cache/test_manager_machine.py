@@ -25,6 +25,7 @@ from eliop2p.base.errors import (
     ElioError,
     OriginUnavailable,
 )
+from eliop2p.cache.buffer import ChunkBuffer
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.disk import DirectoryBackend
 from eliop2p.cache.files import ChunkFiles
@@ -202,6 +203,26 @@ class ManagerMachine(RuleBasedStateMachine):
         number = sink.chunk.index
         content = made_up(number, LENGTH)[1] if right else bytes(LENGTH)
         sink.write(sink.filled, content[sink.filled : sink.filled + count])
+        self.clock.advance(0)
+
+    @precondition(lambda self: self.fetches())
+    @rule(data=st.data(), stop=st.sampled_from([1, 1001, LENGTH]), right=st.booleans())
+    def send_again(self, data: st.DataObject, stop: int, *, right: bool) -> None:
+        """
+        The beginning comes once more, right or wrong: wrong bytes are not overlooked.
+        """
+        fetch = self.draw_fetch(data)
+        assert isinstance(fetch.sink, ChunkBuffer)
+        content = made_up(fetch.sink.chunk.index, LENGTH)[1] if right else bytes(LENGTH)
+        there = min(stop, fetch.sink.filled)
+        same = bytes(fetch.sink.view[:there]) == bytes(content[:there])
+        try:
+            fetch.sink.write(0, content[:stop])
+        except CorruptChunk as error:
+            assert not same
+            fetch.done.errback(error)
+        else:
+            assert same
         self.clock.advance(0)
 
     @precondition(lambda self: self.fetches())

@@ -26,7 +26,7 @@ ANSWER = {
         "memory": {"used": 1 << 20, "capacity": 1 << 32, "chunks": 3, "degraded": ""},
         "disk": {"used": 0, "capacity": 10, "chunks": 0, "degraded": "disk is full"},
     },
-    "bytes": {"memory": 5, "disk": 0, "peer": 3 << 30, "origin": 0, "relay": 0},
+    "served": {"memory": 5, "disk": 0, "peer": 3 << 30, "origin": 0, "relay": 0},
     "ready": True,
 }
 

@@ -11,7 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.p2p.directory import MAX_COMPLETE, MAX_RECEIVING, REFUSALS, Directory
-from eliop2p.p2p.entry import FAN_OUT_READER, LEASE_GRACE, LEASE_SECONDS
+from eliop2p.p2p.entry import (
+    FAN_OUT_READER,
+    LEASE_GRACE,
+    LEASE_SECONDS,
+    RECEIVING_SECONDS,
+)
 from eliop2p.wire.events import Locate, Located, Verdict
 
 GOOD, BAD = Digest(b"g" * 32), Digest(b"b" * 32)
@@ -65,7 +70,7 @@ class DirectoryTests(SynchronousTestCase):
         """
         Name the holders of an answer.
         """
-        self.assertEqual(bool(located.holders), located.verdict is Verdict.HOLDERS)
+        self.assertIs(located.verdict, Verdict.HOLDERS)
         return [holder.node_id for holder in located.holders]
 
     def test_first_reads(self) -> None:
@@ -80,11 +85,36 @@ class DirectoryTests(SynchronousTestCase):
 
     def test_without_right(self) -> None:
         """
-        An asker that cannot read the store waits until another does.
+        An asker that cannot read the store is sent to nobody while nobody else could
+        have the chunk, not even those in the same plight; then to who reads.
         """
-        self.assertEqual(self.ask("a", can_read=False).verdict, Verdict.WAIT)
+        for _ in range(2):
+            for node_id in "ac":
+                located = self.ask(node_id, can_read=False)
+                self.assertEqual(self.names(located), [])
+                self.assertTrue(located.is_hopeless)
         self.assertEqual(self.ask("b").verdict, Verdict.LEASE)
         self.assertEqual(self.names(self.ask("a", can_read=False)), ["b"])
+
+    def test_hope(self) -> None:
+        """
+        An asker that cannot read the store waits for one that could, or that is getting
+        the chunk, unless it is dead, has failed the asker, or asked long ago.
+        """
+        self.ask("reader")
+        self.ask("rich")
+        self.directory.gone("reader", ONE)
+        self.assertEqual(self.ask("a", can_read=False).verdict, Verdict.WAIT)
+        self.assertEqual(self.names(self.ask("a", "rich", can_read=False)), [])
+        self.alive = lambda node_id: node_id != "rich"
+        self.assertEqual(self.names(self.ask("a", can_read=False)), [])
+        self.alive = everybody
+        self.now = RECEIVING_SECONDS
+        self.assertEqual(self.names(self.ask("a", can_read=False)), [])
+        self.directory.have("holder", ONE, GOOD)
+        self.ask("poor", can_read=False, filled=3)
+        located = self.ask("a", "holder", can_read=False, filled=3)
+        self.assertEqual(located.verdict, Verdict.WAIT)
 
     def test_waiting_node_is_no_source(self) -> None:
         """
@@ -230,7 +260,7 @@ class DirectoryTests(SynchronousTestCase):
         A reader that can no longer read loses its lease by asking.
         """
         self.ask("a")
-        self.assertEqual(self.ask("a", can_read=False).verdict, Verdict.WAIT)
+        self.assertEqual(self.names(self.ask("a", can_read=False)), [])
         self.assertEqual(self.ask("b").verdict, Verdict.LEASE)
 
     def test_ahead(self) -> None:
@@ -371,7 +401,9 @@ class DirectoryMachine(RuleBasedStateMachine):
         names = [holder.node_id for holder in located.holders]
         assert len(names) == len(set(names)) <= 3
         assert not {node, *rejected, *self.dead} & set(names)
-        assert bool(names) == (located.verdict is Verdict.HOLDERS)
+        assert located.is_hopeless == (located.verdict is Verdict.HOLDERS and not names)
+        assert not (can_read and located.is_hopeless)
+        assert not names or located.verdict is Verdict.HOLDERS
         if located.verdict is Verdict.LEASE:
             assert can_read
             if reader not in ("", node):

@@ -100,6 +100,32 @@ class UploadTests(SynchronousTestCase):
         self.successResultOf(self.open(self.held.id, peer="r"))
         self.failureResultOf(self.open(self.held.id, peer="r"), PeerBusy)
 
+    def test_stalled(self) -> None:
+        """
+        Who waits for a chunk that does not come on is let go; who has bytes to read
+        reads them, and a chunk that is held is not concerned.
+        """
+        self.standings.join(self.arriving.id, 5)
+        self.flight.write(0, b"x" * 100)
+        waiting, reading, closed = (
+            self.successResultOf(self.open(self.arriving.id, 0, 9)) for _ in range(3)
+        )
+        held = self.successResultOf(self.open(self.held.id))
+        closed.close()
+        missed = waiting.read(100, 10)
+        self.standings.stall(self.arriving.id)
+        self.standings.stall(self.held.id)
+        self.failureResultOf(missed, PeerBehind)
+        for one in (reading, held):
+            self.successResultOf(one.read(0, 100))
+        later = reading.read(100, 10)
+        self.flight.write(100, b"y" * 10)
+        self.assertEqual(self.successResultOf(later), b"y" * 10)
+        for one in (waiting, reading, held):
+            one.close()
+        self.assertEqual(self.requests.uploads, 0)
+        self.assertEqual(self.standings._watchers, {})
+
     def test_failures_free_slots(self) -> None:
         """
         What cannot be opened takes no slot.

@@ -9,12 +9,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from eliop2p.base.errors import ChunkUnavailable, CorruptChunk, OriginRefused
-from eliop2p.interfaces import Fetched, IChunkSource, IObjectDirectory, IPeerRequests
+from eliop2p.interfaces import (
+    Fetched,
+    IChunkSink,
+    IChunkSource,
+    IObjectDirectory,
+    IPeerRequests,
+)
 from eliop2p.model.chunk import Chunk
 from eliop2p.p2p.attach import Standing
 from eliop2p.p2p.rendezvous import ranked
 from tests.p2p.tiny_cluster import (
     CHUNK,
+    PIECE,
     Cluster,
     FakeOrigin,
     Flight,
@@ -61,9 +68,8 @@ class ColdTests(SynchronousTestCase):
         """
         cluster = Cluster(1)
         (node,) = cluster
-        origin = node.origin()
-        origin.allowed = False
-        self.failureResultOf(node.fetch(chunks_of(1)[0], origin), ChunkUnavailable)
+        fetching = node.fetch(chunks_of(1)[0], node.origin(allowed=False))
+        self.failureResultOf(fetching, ChunkUnavailable)
 
     def check_cold(self, size: int, count: int, spread: float) -> Cluster:
         """
@@ -142,35 +148,54 @@ class ColdTests(SynchronousTestCase):
 
     def test_only_some_may_read(self) -> None:
         """
-        A node that may not read the store waits for one that may.
+        Nodes that may not read the store wait for one that may.
         """
-        cluster = Cluster(4)
+        cluster = Cluster(5)
         (chunk,) = chunks_of(1)
-        poor, rich, *_ = cluster
-        origin = poor.origin()
-        origin.allowed = False
-        waiting = poor.fetch(chunk, origin)
+        rich, *poor = cluster
+        slow = SlowOrigin(cluster, rich.node_id)
+        fetching = [rich.fetch(chunk, slow)]
+        cluster.run(0.01)
+        fetching += [node.fetch(chunk, node.origin(allowed=False)) for node in poor]
+        cluster.run(5)
+        for waiting in fetching:
+            self.assertNoResult(waiting)
+        slow.go.callback(None)
         cluster.run(3)
-        self.assertNoResult(waiting)
+        for done in fetching:
+            self.successResultOf(done)
         self.assertEqual(cluster.store.reads, [])
-        fetching = rich.fetch(chunk)
-        cluster.run(3)
-        self.successResultOf(fetching)
-        self.assertEqual(self.successResultOf(waiting).source, "peer")
 
     def test_nobody_may_read(self) -> None:
         """
-        A chunk that nobody has and nobody may read is given up in the end.
+        A chunk that nobody has and nobody may read is given up at once, by all.
         """
-        cluster = Cluster(3)
-        node = next(iter(cluster))
-        origin = node.origin()
-        origin.allowed = False
-        fetching = node.fetch(chunks_of(1)[0], origin)
-        cluster.run(119)
-        self.assertNoResult(fetching)
-        cluster.run(3)
-        self.failureResultOf(fetching, ChunkUnavailable)
+        cluster = Cluster(6)
+        (chunk,) = chunks_of(1)
+        fetching = [node.fetch(chunk, node.origin(allowed=False)) for node in cluster]
+        cluster.run(0.2)
+        for one in fetching:
+            self.failureResultOf(one, ChunkUnavailable)
+        for node in cluster:
+            self.assertEqual(len(node.swarm.directory), 0)
+
+    def test_reader_without_right_dies(self) -> None:
+        """
+        Nodes that lose the only one that may read the store give up soon.
+        """
+        cluster = Cluster(6)
+        (chunk,) = chunks_of(1)
+        rich = cluster.home_of(chunk, 2)
+        poor = cluster.others(rich)
+        rich.fetch(chunk).addErrback(lambda _: None)
+        cluster.run(0.01)
+        fetching = [node.fetch(chunk, node.origin(allowed=False)) for node in poor]
+        cluster.run(0.06)
+        self.assertTrue(any(node.chunks.flights[chunk.id].filled for node in poor))
+        cluster.kill(rich.node_id)
+        cluster.run(1)
+        for one in fetching:
+            self.failureResultOf(one, ChunkUnavailable)
 
 
 class FaultTests(SynchronousTestCase):
@@ -219,27 +244,101 @@ class FaultTests(SynchronousTestCase):
 
     def test_reader_dies(self) -> None:
         """
-        When the reader of the store dies midway, one of the others reads the rest, and
-        the others get it from that one.
+        When the reader of the store dies midway, one of the others reads the chunk from
+        its start, for nobody has checked what is there, and the others get the rest
+        from that one.
         """
-        reader, *waiting = self.others
-        reader.fetch(self.chunk).addErrback(lambda _: None)
-        self.cluster.run(0.01)
-        fetching = [node.fetch(self.chunk) for node in waiting]
-        self.cluster.run(0.05)
+        reader, waiting, fetching = self.begin_reading()
         reached = max(self.filled(node) for node in waiting)
         self.assertGreater(reached, 0)
-        self.cluster.kill(reader.node_id)
+        before = self.kill(reader)
         self.cluster.run(5)
         for one in fetching:
             self.successResultOf(one)
         for node in waiting:
             self.assertTrue(node.has(self.chunk))
-        (_, _, start) = self.cluster.store.reads[1]
-        self.assertEqual(start, reached)
-        self.assertEqual(
-            [name for name, _, _ in self.cluster.store.reads][2:], [], "one new reader"
-        )
+        self.assertEqual([start for *_, start in self.cluster.store.reads], [0, 0])
+        self.assertLessEqual(self.cluster.store.bytes_read - before, CHUNK)
+        received = sum(node.transfers.counters.bytes_from_peers for node in waiting)
+        self.assertLessEqual(received, len(waiting) * CHUNK)
+
+    def begin_reading(
+        self, *, wrong: bool = False
+    ) -> tuple[Node, list[Node], "list[Deferred[Fetched]]"]:
+        """
+        Let one node read the store, and others get the first bytes from it.
+
+        Args:
+            wrong: Whether it gives them others than the store's.
+
+        Returns:
+            The reader, the others, and what these wait for.
+        """
+        reader, *waiting = self.others
+        if wrong:
+            reader.lie = lambda data: bytes(len(data))
+        self.reading = reader.fetch(self.chunk).addErrback(lambda _: None)
+        self.cluster.run(0.01)
+        fetching = [node.fetch(self.chunk) for node in waiting]
+        self.cluster.run(0.05)
+        return reader, waiting, fetching
+
+    def kill(self, reader: Node) -> int:
+        """
+        Let the reader die.
+
+        Returns:
+            How many bytes have been read from the store.
+        """
+        self.cluster.kill(reader.node_id)
+        self.reading.cancel()
+        return self.cluster.store.bytes_read
+
+    def test_lying_reader_dies(self) -> None:
+        """
+        Wrong bytes of a reader that dies before anybody knows the digest are found by
+        who reads the store next: nobody keeps them, and the next try is right.
+        """
+        reader, waiting, fetching = self.begin_reading(wrong=True)
+        begun = [node for node in waiting if self.filled(node)]
+        self.assertNotEqual(begun, [])
+        before = self.kill(reader)
+        self.cluster.run(5)
+        for one in fetching:
+            one.addErrback(lambda failure: failure.trap(CorruptChunk) and None)
+            self.successResultOf(one)
+        corrupt = [node.transfers.counters.corrupt for node in waiting]
+        self.assertEqual(sum(corrupt), len(begun))
+        for node in waiting:
+            if self.chunk.id not in node.chunks.flights:
+                again = node.fetch(self.chunk)
+                self.cluster.run(3)
+                self.successResultOf(again)
+            self.assertTrue(node.has(self.chunk))
+        spent = self.cluster.store.bytes_read - before
+        self.assertLessEqual(spent, CHUNK + len(waiting) * PIECE)
+
+    def test_relay_without_source(self) -> None:
+        """
+        A node that loses its source, and may not read the store, lets those who wait
+        for it go at once, so that one of them reads.
+        """
+        reader, relay, child = self.others[:3]
+        reader.fetch(self.chunk).addErrback(lambda _: None)
+        self.cluster.run(0.01)
+        waiting = relay.fetch(self.chunk, relay.origin(allowed=False))
+        self.cluster.run(0.04)
+        child.links.cut.add(reader.node_id)
+        fetching = child.fetch(self.chunk)
+        self.cluster.run(0.02)
+        self.assertEqual(relay.swarm.requests.uploads, 1)
+        self.assertGreater(self.filled(child), 0)
+        self.cluster.kill(reader.node_id)
+        self.cluster.run(1)
+        self.assertEqual(self.successResultOf(fetching).source, "origin")
+        self.assertEqual(self.successResultOf(waiting).source, "peer")
+        self.assertTrue(relay.has(self.chunk))
+        self.assertEqual(child.transfers.counters.peer_failures, 1)
 
     def test_reader_fails(self) -> None:
         """
@@ -426,6 +525,18 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(fetching).source, "peer")
         self.assertEqual(self.cluster.store.reads, [])
 
+    def test_home_forgets_without_right(self) -> None:
+        """
+        A node that may not read the store asks the second home before it gives up.
+        """
+        holder, asker, *_ = self.others
+        holder.hold(self.chunk)
+        self.cluster.run(0.1)
+        self.home.swarm.directory.forget(self.chunk.id)
+        fetching = asker.fetch(self.chunk, asker.origin(allowed=False))
+        self.cluster.run(2)
+        self.assertEqual(self.successResultOf(fetching).source, "peer")
+
     def test_views_differ(self) -> None:
         """
         Nodes that know a newcomer and nodes that do not read a chunk once.
@@ -532,6 +643,25 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual(fetched.digest, digest_of(content(self.chunk)))
         self.assertEqual(asker.transfers.counters.bytes_from_peers, CHUNK - 3000)
 
+    def test_resumes_read(self) -> None:
+        """
+        A chunk whose beginning came from the store is read on from there; any other
+        beginning is read again.
+        """
+        for source, start in (("origin", 3000), ("peer", 0), ("", 0)):
+            (chunk,) = chunks_of(1, source.encode())
+            reader, *_ = self.others
+            flight = Flight(chunk)
+            flight.write(0, content(chunk)[:3000])
+            flight.source = source
+            fetching = reader.transfers.fetch(flight, reader.origin())
+            self.cluster.run(2)
+            fetched = self.successResultOf(fetching)
+            self.assertEqual(fetched, Fetched(digest_of(content(chunk)), "origin"))
+            self.assertEqual(flight.source, "origin")
+            (*_, begun) = self.cluster.store.reads[-1]
+            self.assertEqual(begun, start)
+
     def test_whole_without_digest(self) -> None:
         """
         A chunk whose every byte is here is only checked.
@@ -572,9 +702,8 @@ class SlowOrigin(FakeOrigin):
         super().__init__(cluster.store, node_id)
         self.go: Deferred[None] = Deferred()
 
-    async def _read(self, sink: object) -> None:
+    async def _read(self, sink: IChunkSink) -> None:
         await self.go
-        assert isinstance(sink, Flight)
         sink.write(sink.filled, content(sink.chunk)[sink.filled :])
 
 

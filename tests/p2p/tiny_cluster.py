@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from eliop2p.base.errors import (
     ChunkUnavailable,
+    CorruptChunk,
     ElioError,
     OriginRefused,
     PeerError,
@@ -133,6 +134,7 @@ class Flight:
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
         self.filled = 0
+        self.source = ""
         self.data = bytearray(chunk.length)
         self.checked: Digest | None = None
         self.failure: Exception | None = None
@@ -140,14 +142,19 @@ class Flight:
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """
-        Put bytes in their place.
+        Put bytes in their place, or compare them with what is there.
         """
-        assert offset == self.filled
-        if offset + len(data) > self.chunk.length:
+        assert offset <= self.filled
+        stop = offset + len(data)
+        if stop > self.chunk.length:
             raise WrongAnswer("too long")
-        self.data[offset : offset + len(data)] = data
-        self.filled += len(data)
-        self._wake()
+        there = min(stop, self.filled)
+        if self.data[offset:there] != bytes(data[: there - offset]):
+            raise CorruptChunk("other bytes came before")
+        if stop > self.filled:
+            self.data[offset:stop] = data
+            self.filled = stop
+            self._wake()
 
     def digest(self) -> "Deferred[Digest]":
         """
@@ -471,11 +478,13 @@ class Node:
 
         return fetching.addCallbacks(good, bad)
 
-    def origin(self) -> FakeOrigin:
+    def origin(self, *, allowed: bool = True) -> FakeOrigin:
         """
-        Borrow the right to read the store.
+        Borrow the right to read the store, or none.
         """
-        return FakeOrigin(self.cluster.store, self.node_id)
+        origin = FakeOrigin(self.cluster.store, self.node_id)
+        origin.allowed = allowed
+        return origin
 
     def hold(self, chunk: Chunk, data: bytes | None = None) -> None:
         """

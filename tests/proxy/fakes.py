@@ -50,6 +50,11 @@ class FakeResponse:
         """
         self.flowing = True
 
+    def narrow(self) -> None:
+        """
+        Send as the test says, all the same.
+        """
+
     def abort(self) -> None:
         """
         Forget the receiver.
@@ -96,8 +101,16 @@ class FakeOrigin:
     name = b"http://store:9000"
 
     def __init__(self) -> None:
+        self.bytes_in = 0
         self.heads: list[RequestHead] = []
         self.waiting: list[Deferred[IOriginResponse]] = []
+
+    @property
+    def requests(self) -> int:
+        """
+        How many requests there were.
+        """
+        return len(self.heads)
 
     def request(
         self,
@@ -136,6 +149,7 @@ class FakeSink:
 
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
+        self.source = ""
         self.data = bytearray()
 
     @property

@@ -5,7 +5,12 @@ Tests for :mod:`eliop2p.proxy.origin_reads` and :mod:`eliop2p.proxy.body_stream`
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
-from eliop2p.base.errors import OriginRefused, OriginUnavailable, WrongAnswer
+from eliop2p.base.errors import (
+    CorruptChunk,
+    OriginRefused,
+    OriginUnavailable,
+    WrongAnswer,
+)
 from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.model.chunk import Chunk, Layout, ObjectKey, ObjectVersion
 from eliop2p.model.ranges import Interval
@@ -26,6 +31,24 @@ def content(chunk: Chunk) -> bytes:
     Give what a chunk must hold.
     """
     return DATA[chunk.start : chunk.interval.stop]
+
+
+class ContradictedSink(FakeSink):
+    """
+    Has other bytes than the store, from a position on.
+    """
+
+    def __init__(self, chunk: Chunk, position: int) -> None:
+        super().__init__(chunk)
+        self.position = position
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """
+        Refuse bytes that differ.
+        """
+        if offset + len(data) > self.position:
+            raise CorruptChunk("others came before")
+        super().write(offset, data)
 
 
 class StreamTests(SynchronousTestCase):
@@ -120,6 +143,21 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(self.response.send(DATA[10:40]), 5)
         self.assertTrue(self.stream.idle)
 
+    def test_contradicted(self) -> None:
+        """
+        A chunk that contradicts the stream fails alone; the others get their bytes.
+        """
+        for position in (0, 12, 31):
+            self.setUp()
+            results = [self.stream.feed(ContradictedSink(CHUNKS[0], position))]
+            sinks = [FakeSink(chunk) for chunk in CHUNKS[1:]]
+            results += [self.stream.feed(sink) for sink in sinks]
+            self.assertEqual(self.response.send(DATA), 100)
+            self.failureResultOf(results[0], CorruptChunk)
+            for sink, result in zip(sinks, results[1:], strict=True):
+                self.successResultOf(result)
+                self.assertEqual(bytes(sink.data), content(sink.chunk))
+
 
 class RangeTests(SynchronousTestCase):
     """
@@ -206,6 +244,16 @@ class RangeTests(SynchronousTestCase):
         self.failureResultOf(result, CancelledError)
         self.assertTrue(response.aborted)
 
+    def test_contradicted(self) -> None:
+        """
+        A chunk that contradicts the store drops the answer and fails.
+        """
+        result = self.origin.read(ContradictedSink(CHUNKS[1], 12))
+        response = self.store.answer(partial(CHUNKS[1].interval, 100, ETAG))
+        response.send(content(CHUNKS[1]))
+        self.failureResultOf(result, CorruptChunk)
+        self.assertTrue(response.aborted)
+
     def test_time_window(self) -> None:
         """
         A signature that is too old is not used again.
@@ -238,6 +286,27 @@ class RangeTests(SynchronousTestCase):
         self.origin.attach(BodyStream(response, WHOLE), 100)
         self.origin.passed_over(CHUNKS[0])
         self.assertTrue(response.aborted)
+
+    def test_stream_overtaken(self) -> None:
+        """
+        A chunk that waits for the stream behind one that came from elsewhere is asked
+        for by range instead.
+        """
+        response = FakeResponse(OK)
+        self.origin.attach(BodyStream(response, WHOLE), 100)
+        first, third = FakeSink(CHUNKS[0]), FakeSink(CHUNKS[2])
+        result = self.origin.read(first)
+        later = self.origin.read(third)
+        self.origin.passed_over(CHUNKS[1])
+        self.assertEqual(self.store.heads[0].get(b"range"), b"bytes=64-95")
+        response.send(DATA)
+        self.successResultOf(result)
+        self.assertTrue(response.aborted)
+        answer = self.store.answer(partial(CHUNKS[2].interval, 100, ETAG))
+        answer.send(content(CHUNKS[2]))
+        answer.end()
+        self.successResultOf(later)
+        self.assertEqual(bytes(third.data), content(CHUNKS[2]))
 
     def test_release(self) -> None:
         """

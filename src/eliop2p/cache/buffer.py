@@ -9,7 +9,7 @@ from blake3 import blake3
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from eliop2p.base.errors import ChunkUnavailable, WrongAnswer
+from eliop2p.base.errors import ChunkUnavailable, CorruptChunk, WrongAnswer
 from eliop2p.interfaces import IChunkSink, IWorker
 from eliop2p.model.chunk import Chunk, Digest
 from eliop2p.model.ranges import Extents
@@ -38,6 +38,7 @@ class ChunkBuffer:
     A chunk of which more and more is there.
 
     Attributes:
+        source: Where the bytes come from, as their writer says.
         writing: Whether readers are being told of bytes at this moment.
 
     Args:
@@ -51,6 +52,7 @@ class ChunkBuffer:
     ) -> None:
         self.chunk = chunk
         self.filled = 0
+        self.source = ""
         self.writing = False
         self._worker = worker
         self._grown = grown
@@ -67,10 +69,10 @@ class ChunkBuffer:
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """
-        Put bytes in their place.
+        Put bytes in their place: see :class:`~eliop2p.interfaces.IChunkSink`.
 
-        Those below :attr:`filled` are left as they are: somebody may be reading them,
-        and the digest must be that of what was read.
+        Those below :attr:`filled` are never changed: somebody may be reading them, and
+        the digest must be that of what was read.
         """
         if not self._open:
             raise ChunkUnavailable("the chunk is no longer wanted")
@@ -80,6 +82,8 @@ class ChunkBuffer:
                 f"bytes {offset}-{stop} of a chunk of {self.chunk.length}"
             )
         start = max(offset, self.filled)
+        if offset < start:
+            self._compare(offset, memoryview(data)[: start - offset])
         if start >= stop:
             return
         self._memory[start:stop] = memoryview(data)[start - offset :]
@@ -92,6 +96,11 @@ class ChunkBuffer:
                 self._grown()
             finally:
                 self.writing = False
+
+    def _compare(self, offset: int, data: memoryview) -> None:
+        # As bytes, because views are compared one element at a time.
+        if bytes(self._memory[offset : offset + len(data)]) != bytes(data):
+            raise CorruptChunk("bytes of a chunk contradict those that came before")
 
     def digest(self) -> Deferred[Digest]:
         """

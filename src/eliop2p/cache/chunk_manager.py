@@ -17,17 +17,19 @@ from eliop2p.cache.room import Room
 from eliop2p.interfaces import (
     CacheUsage,
     ICacheBackend,
+    IChunkHandle,
     IChunkOrigin,
     IChunkReader,
     IChunkReading,
     IChunkSource,
+    IHeldChunks,
     ILocalChunks,
     IWorker,
 )
 from eliop2p.model.chunk import Chunk, ChunkId, Digest
 
 
-@implementer(IChunkReader, ILocalChunks)
+@implementer(IChunkReader, ILocalChunks, IHeldChunks)
 class ChunkManager:
     """
     Gives a chunk from memory, from its arrival if it is under way, from disk, or by
@@ -115,6 +117,18 @@ class ChunkManager:
         """
         return self._keeper.where(chunk_id)
 
+    def inspect(self, chunk_id: ChunkId) -> Deferred[IChunkHandle | None]:
+        """
+        Open a chunk that a tier holds, which does not count as a use of it.
+        """
+        return Deferred.fromCoroutine(self._inspect(chunk_id))
+
+    def drop(self, chunk_id: ChunkId) -> Deferred[None]:
+        """
+        Take a chunk out of every tier, and tell others.
+        """
+        return self._keeper.drop(chunk_id)
+
     def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
         """
         Name every chunk held with its digest.
@@ -165,6 +179,14 @@ class ChunkManager:
             return reading
         flight = self._flights.get(chunk_id)
         return flight.join(None) if flight is not None else None
+
+    async def _inspect(self, chunk_id: ChunkId) -> IChunkHandle | None:
+        for tier in (self._memory, self._disk):
+            if tier is not None and tier.contains(chunk_id):
+                handle = await tier.open(chunk_id)
+                if handle is not None:
+                    return handle
+        return None
 
     async def _open_memory(self, chunk_id: ChunkId) -> IChunkReading | None:
         if not self._memory.contains(chunk_id):

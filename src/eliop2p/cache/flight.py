@@ -28,6 +28,7 @@ class Flight:
         buffer: What has arrived; None until there is room for it, and after a failure.
         fetched: How it arrived, once it has and its digest is checked.
         error: Why it does not arrive, once that is known.
+        source: Where the latest bytes came from; empty before the first.
         abandoned: Whether nobody wants it any more.
         waiting_on: What its arrival waits for at the moment, to be cancelled.
 
@@ -45,6 +46,7 @@ class Flight:
         self.buffer: ChunkBuffer | None = None
         self.fetched: Fetched | None = None
         self.error: Exception | None = None
+        self.source = ""
         self.abandoned = False
         self.waiting_on: Deferred[Any] | None = None
         self._worker = worker
@@ -114,7 +116,7 @@ class Flight:
         """
         if self.buffer is not None:
             self.buffer.close()
-        self.buffer = ChunkBuffer(self.chunk, self._worker, self._wake)
+        self.buffer = ChunkBuffer(self.chunk, self._worker, self._grown)
         return self.buffer
 
     def start_over(self, error: Exception) -> bool:
@@ -134,6 +136,7 @@ class Flight:
         All is there and right.
         """
         self.fetched = fetched
+        self.source = fetched.source
         if self.buffer is not None:
             self.buffer.close()
         self.origins.finish()
@@ -165,6 +168,11 @@ class Flight:
         self._release = None
         self.buffer = None
         release()
+
+    def _grown(self) -> None:
+        assert self.buffer is not None
+        self.source = self.buffer.source
+        self._wake()
 
     def _wake(self) -> None:
         for reading in tuple(self._readings):
@@ -213,9 +221,9 @@ class FlightReading:
     @property
     def source(self) -> str:
         """
-        Where the last byte came from, once it has.
+        Where the latest bytes came from.
         """
-        return self._flight.fetched.source if self._flight.fetched else ""
+        return self._flight.source
 
     def read(self, offset: int, limit: int) -> Deferred[Span]:
         """

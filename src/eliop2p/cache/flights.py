@@ -124,6 +124,8 @@ class Flights:
             self._forget(flight)
             self._room.release(length)
         await self._keeper.to_disk(*what).addErrback(_unkept)
+        if handle is None:
+            self._keeper.dropped(flight.chunk.id)
 
         def release() -> None:
             if handle is None:

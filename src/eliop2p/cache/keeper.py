@@ -44,6 +44,8 @@ class Keeper:
         self._source = source
         self._clock = clock
         self._stopped = False
+        self._writing: set[ChunkId] = set()
+        self._unwanted: set[ChunkId] = set()
 
     def start(self) -> Deferred[None]:
         """
@@ -96,6 +98,12 @@ class Keeper:
         """
         return Deferred.fromCoroutine(self._to_disk(chunk_id, data, digest))
 
+    def drop(self, chunk_id: ChunkId) -> Deferred[None]:
+        """
+        Take a chunk out of every tier, one that is just being written included.
+        """
+        return Deferred.fromCoroutine(self._drop(chunk_id))
+
     def dropped(self, chunk_id: ChunkId) -> None:
         """
         A tier has let go of a chunk.
@@ -136,7 +144,23 @@ class Keeper:
     async def _to_disk(
         self, chunk_id: ChunkId, data: memoryview, digest: Digest
     ) -> None:
-        if self._disk is None or not await self._disk.put(chunk_id, data, digest):
+        if self._disk is None or chunk_id in self._writing:
             return
-        if not self._memory.contains(chunk_id):
+        self._writing.add(chunk_id)
+        try:
+            kept = await self._disk.put(chunk_id, data, digest)
+        finally:
+            self._writing.discard(chunk_id)
+            unwanted = chunk_id in self._unwanted
+            self._unwanted.discard(chunk_id)
+        if unwanted:
+            await self._disk.remove(chunk_id)
+        elif kept and not self._memory.contains(chunk_id):
             self._source.announce(chunk_id, digest)
+
+    async def _drop(self, chunk_id: ChunkId) -> None:
+        if chunk_id in self._writing:
+            self._unwanted.add(chunk_id)
+        removed = [await tier.remove(chunk_id) for tier in self._tiers.values()]
+        if any(removed):
+            self.dropped(chunk_id)

@@ -116,6 +116,8 @@ class Promotion:
         data = allocate(handle.length)
         if await self._worker.run(_copy, spans, data) != handle.digest:
             return
+        if self._disk.digest_of(chunk_id) != handle.digest:
+            return  # Dropped meanwhile, perhaps because the store disowns it.
         kept = await self._keeper.to_memory(chunk_id, data.toreadonly(), handle.digest)
         if kept is not None:
             kept.close()

@@ -3,11 +3,15 @@
 """
 
 import hashlib
+import http.client
 import random
+import signal
 import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import attrs
@@ -21,6 +25,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from eliop2p.base.errors import StartError
 from eliop2p.cli.byte_counter import ByteCounter
@@ -41,10 +46,22 @@ What the demo holds itself to: bytes read from the store per byte of the object.
 class _Result:
     """
     One client's read.
+
+    Attributes:
+        digest: SHA-256 of what it got.
+        seconds: How long it took.
+        error: What went wrong, empty when nothing did.
     """
 
     digest: str
     seconds: float
+    error: str = ""
+
+    def verdict(self, digest: str) -> str:
+        """
+        Tell in a word whether it got the right bytes.
+        """
+        return self.error or ("equal" if self.digest == digest else "different")
 
 
 def _generate(path: Path, size: int) -> str:
@@ -93,9 +110,9 @@ class _Readers:
         self._nodes = nodes
         self._size = size
         self._console = console
-        self._results: dict[str, _Result | OSError] = {}
+        self._results: dict[str, _Result] = {}
 
-    def run(self, title: str) -> dict[str, _Result | OSError]:
+    def run(self, title: str) -> dict[str, _Result]:
         """
         Read the object through every node at once, showing progress.
         """
@@ -106,9 +123,10 @@ class _Readers:
             DownloadColumn(binary_units=True),
             TransferSpeedColumn(),
         )
-        with Progress(*columns, console=self._console) as progress:
+        silent = not self._console.is_terminal
+        with Progress(*columns, console=self._console, disable=silent) as progress:
             threads = [
-                threading.Thread(target=self._read, args=(node, progress))
+                threading.Thread(target=self._read, args=(node, progress), daemon=True)
                 for node in self._nodes
             ]
             for thread in threads:
@@ -119,18 +137,17 @@ class _Readers:
 
     def _read(self, node: LocalNode, progress: Progress) -> None:
         task = progress.add_task(node.name, total=self._size)
-        hasher, started = hashlib.sha256(), time.perf_counter()
+        hasher, started, error = hashlib.sha256(), time.perf_counter(), ""
         try:
             url = f"{node.url}/{_BUCKET}/{_KEY}"
             with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310
                 while piece := answer.read(_PIECE):
                     hasher.update(piece)
                     progress.advance(task, len(piece))
-        except OSError as error:
-            self._results[node.name] = error
-            return
+        except (OSError, http.client.HTTPException) as failure:
+            error = str(failure)
         seconds = time.perf_counter() - started
-        self._results[node.name] = _Result(hasher.hexdigest(), seconds)
+        self._results[node.name] = _Result(hasher.hexdigest(), seconds, error)
 
 
 def _served(node: LocalNode) -> dict[str, int]:
@@ -141,7 +158,7 @@ def _served(node: LocalNode) -> dict[str, int]:
 
 def _report(
     console: Console,
-    results: dict[str, _Result | OSError],
+    results: dict[str, _Result],
     served: dict[str, dict[str, int]],
     digest: str,
 ) -> bool:
@@ -152,16 +169,12 @@ def _report(
         Whether every client got the right bytes.
     """
     table = Table("node", "sha256", *_SOURCES, "seconds")
-    right = True
     for name, result in sorted(results.items()):
-        good = isinstance(result, _Result) and result.digest == digest
-        right &= good
         shares = (f"{served[name][source] / MIB:.0f} MiB" for source in _SOURCES)
-        seconds = f"{result.seconds:.2f}" if isinstance(result, _Result) else "-"
-        verdict = "equal" if good else f"[red]{result}"
-        table.add_row(name, verdict, *shares, seconds)
+        verdict = Text(result.verdict(digest))
+        table.add_row(name, verdict, *shares, f"{result.seconds:.2f}")
     console.print(table)
-    return right
+    return all(result.verdict(digest) == "equal" for result in results.values())
 
 
 def _round(
@@ -179,53 +192,99 @@ def _round(
     return _report(console, results, served, digest)
 
 
+@contextmanager
+def _running(
+    directory: Path, size: int, count: int
+) -> Iterator[tuple[LocalCluster, ByteCounter]]:
+    """
+    Run a store, a counter in front of it, and a cluster that reads through that.
+    """
+    with ExitStack() as stack:
+        origin = _origin_node(directory)
+        stack.callback(origin.stop)
+        origin.start()
+        origin.wait_ready()
+        counter = ByteCounter(int(origin.url.rpartition(":")[2]))
+        stack.callback(counter.close)
+        cluster = LocalCluster(
+            directory,
+            f"http://127.0.0.1:{counter.port}",
+            count,
+            {"cache": {"memory_cache_size_mb": max(512, 2 * size // MIB)}},
+        )
+        stack.callback(cluster.stop)
+        cluster.start()
+        yield cluster, counter
+
+
 def _run(console: Console, directory: Path, size: int, count: int, keep: bool) -> bool:
     console.print(f"Generating an object of {size // MIB} MiB ...")
     digest = _generate(directory / "objects" / _BUCKET / _KEY, size)
-    origin = _origin_node(directory)
-    origin.start()
-    origin.wait_ready()
-    counter = ByteCounter(int(origin.url.rpartition(":")[2]))
-    cluster = LocalCluster(
-        directory,
-        f"http://127.0.0.1:{counter.port}",
-        count,
-        {"cache": {"memory_cache_size_mb": max(512, 2 * size // MIB)}},
-    )
-    try:
-        console.print(f"Starting a store, a control plane and {count} nodes ...")
-        cluster.start()
+    console.print(f"Starting a store, a control plane and {count} nodes ...")
+    with _running(directory, size, count) as (cluster, counter):
         right = _round(console, cluster, size, digest, "Cold: every node at once")
-        cold = counter.sent / size
+        cold = counter.sent
         right &= _round(console, cluster, size, digest, "Warm: every node again")
-        warm = (counter.sent - cold * size) / size
+        warm = counter.sent - cold
         console.print(
-            f"\nThe store sent [bold]{cold:.3f}[/] times the object for the cold read "
-            f"of {count} nodes (origin amplification; without a cache: {count}.000), "
-            f"and {warm:.3f} times for the warm one."
+            f"\nThe store sent [bold]{cold / size:.3f}[/] times the object for the "
+            f"cold read of {count} nodes (origin amplification; without a cache: "
+            f"{count}.000), and {warm / size:.3f} times for the warm one."
         )
         if keep:
             _keep(console, cluster)
-        return right and cold <= MAX_AMPLIFICATION
-    finally:
-        cluster.stop()
-        origin.stop()
-        counter.close()
+        return right and cold <= MAX_AMPLIFICATION * size
 
 
 def _keep(console: Console, cluster: LocalCluster) -> None:
-    console.print("\nStill running; end with Ctrl-C:")
-    for node in cluster.nodes:
-        console.print(f"  {node.url}/{_BUCKET}/{_KEY}   {node.admin_url}/metrics")
     try:
+        console.print("\nStill running; end with Ctrl-C:")
+        for node in cluster.nodes:
+            console.print(f"  {node.url}/{_BUCKET}/{_KEY}   {node.admin_url}/metrics")
         threading.Event().wait()
     except KeyboardInterrupt:
         console.print("Stopping ...")
 
 
+@contextmanager
+def _orderly() -> Iterator[None]:
+    """
+    Take SIGTERM for Ctrl-C, and let nothing disturb the cleaning up after either.
+    """
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def ignore(*_: object) -> None:
+        # Not SIG_IGN: Python complains of a signal that is under way at that moment.
+        return
+
+    def interrupt(*_: object) -> None:
+        for each in signals:
+            signal.signal(each, ignore)
+        raise KeyboardInterrupt
+
+    before = [signal.signal(each, interrupt) for each in signals]
+    try:
+        yield
+    finally:
+        for each, action in zip(signals, before, strict=True):
+            signal.signal(each, action)
+
+
 @click.command()
-@click.option("--size", default=256, show_default=True, help="MiB to read.")
-@click.option("--nodes", default=3, show_default=True, help="Nodes to start.")
+@click.option(
+    "--size",
+    type=click.IntRange(1, 65536),
+    default=256,
+    show_default=True,
+    help="MiB to read.",
+)
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, 32),
+    default=3,
+    show_default=True,
+    help="Nodes to start.",
+)
 @click.option("--keep", is_flag=True, help="Leave the cluster running afterwards.")
 def demo(size: int, nodes: int, keep: bool) -> None:
     """
@@ -235,7 +294,7 @@ def demo(size: int, nodes: int, keep: bool) -> None:
     node gave the right bytes and the store was read once.
     """
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="eliop2p-demo-") as directory:
+    with _orderly(), tempfile.TemporaryDirectory(prefix="eliop2p-demo-") as directory:
         try:
             good = _run(console, Path(directory), size * MIB, nodes, keep)
         except StartError as error:

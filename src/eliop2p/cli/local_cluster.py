@@ -12,7 +12,8 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from eliop2p.base.errors import StartError
@@ -51,6 +52,25 @@ def write_ini(path: Path, settings: Settings) -> None:
     path.touch(mode=0o600)
     with path.open("w") as file:
         parser.write(file)
+
+
+@contextmanager
+def _ends_held_back() -> Iterator[None]:
+    """
+    Let signals that end this process wait until its new child is on record.
+    """
+    came: list[int] = []
+    before = [
+        (each, signal.signal(each, lambda number, _: came.append(number)))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    ]
+    try:
+        yield
+    finally:
+        for each, action in before:
+            signal.signal(each, action)
+        for number in came:
+            signal.raise_signal(number)
 
 
 class ServiceProcess:
@@ -93,7 +113,7 @@ class ServiceProcess:
         """
         Start the process; :meth:`wait_ready` tells when it serves.
         """
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, _ends_held_back():
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter
                 [
                     *(sys.executable, "-m", "twisted", self._command),
@@ -114,11 +134,15 @@ class ServiceProcess:
         pause = threading.Event()
         for _ in range(int(READY_SECONDS / _POLL_SECONDS)):
             if self._process is None or self._process.poll() is not None:
-                raise StartError(f"{self.name} ended at its start: see {self.log}")
+                raise StartError(f"{self.name} ended at its start: {self._last_line()}")
             if _answers(self._ready):
                 return
             pause.wait(_POLL_SECONDS)
-        raise StartError(f"{self.name} is not ready after 30 s: see {self.log}")
+        raise StartError(f"{self.name} is not ready after 30 s: {self._last_line()}")
+
+    def _last_line(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[-1] if lines else "it wrote nothing"
 
     def stop(self) -> int | None:
         """

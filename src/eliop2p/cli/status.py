@@ -125,7 +125,7 @@ def parse_status(data: bytes) -> Status:
                 )
                 for name, tier in answer["tiers"].items()
             ),
-            served={_text(k): int(v) for k, v in answer["bytes"].items()},
+            served={_text(k): int(v) for k, v in answer["served"].items()},
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a status: {error}") from error

@@ -6,6 +6,8 @@ cycles, or they would wait for each other for ever. One rule that every node can
 alone keeps it so, whatever homes propose.
 """
 
+from collections.abc import Callable
+
 import attrs
 
 from eliop2p.model.chunk import ChunkId
@@ -57,6 +59,7 @@ class Standings:
 
     def __init__(self) -> None:
         self._by_chunk: dict[ChunkId, Standing] = {}
+        self._watchers: dict[ChunkId, list[Callable[[], None]]] = {}
 
     def __len__(self) -> int:
         return len(self._by_chunk)
@@ -87,6 +90,32 @@ class Standings:
         Forget the chunk: it is no longer being got.
         """
         self._by_chunk.pop(chunk_id, None)
+
+    def watch(
+        self, chunk_id: ChunkId, stalled: Callable[[], None]
+    ) -> Callable[[], None]:
+        """
+        Be told when this node has nobody to get a chunk from.
+
+        Returns:
+            Ends that; to be called once.
+        """
+        watchers = self._watchers.setdefault(chunk_id, [])
+        watchers.append(stalled)
+
+        def end() -> None:
+            watchers.remove(stalled)
+            if not watchers:
+                del self._watchers[chunk_id]
+
+        return end
+
+    def stall(self, chunk_id: ChunkId) -> None:
+        """
+        Tell those who get the chunk from this node that it has nobody to get it from.
+        """
+        for stalled in tuple(self._watchers.get(chunk_id, ())):
+            stalled()
 
 
 _NOBODY = Standing()

@@ -93,6 +93,7 @@ class Directory:
         entry = self._touch(chunk_id)
         self._note_refusals(chunk_id, entry, node_id, request.rejected)
         place = self._join(chunk_id, entry, node_id, request.filled, now)
+        place.can_read = request.can_read
         holders = entry.proposals(node_id, request, alive, now, self._candidates)
         if holders:
             verdict = Verdict.HOLDERS
@@ -101,6 +102,8 @@ class Directory:
         elif entry.may_grant(node_id, request, alive, now):
             verdict = Verdict.LEASE
             entry.grant(node_id, now)
+        elif entry.is_hopeless(node_id, request, alive, now):
+            verdict = Verdict.HOLDERS
         else:
             verdict = Verdict.WAIT
         if entry.reader == node_id and verdict is not Verdict.LEASE:

@@ -76,6 +76,7 @@ class Receiving:
         filled: How many bytes it had then.
         children: How many nodes were sent to it.
         parent: The node to which it was sent, empty while there was none.
+        can_read: Whether it could read the chunk from the store.
     """
 
     ticket: int
@@ -83,6 +84,7 @@ class Receiving:
     filled: int = 0
     children: int = 0
     parent: str = ""
+    can_read: bool = True
 
 
 @attrs.define(eq=False)
@@ -181,6 +183,24 @@ class Entry:
             if len(found) == count:
                 break
         return tuple(Holder(option.node_id, option.kind == _HOLDS) for option in found)
+
+    def is_hopeless(
+        self, asker: str, request: Locate, alive: Callable[[str], bool], now: float
+    ) -> bool:
+        """
+        Tell whether an asker that was proposed nobody waits in vain: it cannot read
+        the store, and nobody who could pass the chunk on to it ever gets it.
+        """
+        if request.can_read:
+            return False
+        excluded, fed = {asker, *request.rejected}, self._is_fed(alive, now)
+        return not any(
+            (place.can_read or (fed and place.parent))
+            and now < place.asked_at + RECEIVING_SECONDS
+            and node_id not in excluded
+            and alive(node_id)
+            for node_id, place in self.receiving.items()
+        )
 
     def _is_fed(self, alive: Callable[[str], bool], now: float) -> bool:
         """

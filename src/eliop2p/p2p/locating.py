@@ -94,7 +94,7 @@ class Locator:
                 located = await self._ask(peers[home], request, CONSULT_SECONDS)
             else:
                 continue
-            if located is not None and located.verdict is Verdict.HOLDERS:
+            if located is not None and located.holders:
                 return located
         return None
 

@@ -95,6 +95,7 @@ class PeerGets:
         node_id, clock, scores = peer.node_id, self._clock, self._scores
         start, asked_at = sink.filled, clock.seconds()
         first_at = asked_at
+        sink.source = "peer"
 
         def write(offset: int, data: memoryview) -> None:
             nonlocal first_at

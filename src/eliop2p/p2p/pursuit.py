@@ -26,6 +26,7 @@ from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.locating import Locator
 from eliop2p.p2p.peer_gets import PeerGets
 from eliop2p.p2p.selection import PeerScores, choose
+from eliop2p.p2p.store_sink import StoreSink
 from eliop2p.wire.events import MAX_HOLDERS, Done, Holder, Locate, Located, Verdict
 
 FIRST_PAUSE = 0.05
@@ -127,7 +128,7 @@ class Pursuit:
         self._sink = sink
         self._chunk = sink.chunk
         self._origin = origin
-        self._unknown_source = sink.filled > 0
+        self._unknown_source = sink.filled > 0 and sink.source != "origin"
         self._givers: set[str] = set()
         self._rejected: dict[str, None] = {}
         self._behind: dict[str, int] = {}
@@ -163,6 +164,8 @@ class Pursuit:
             if located.verdict is Verdict.LEASE and self._can_read():
                 self._means.counters.lease_granted += 1
                 return await self._read_store()
+            if located.is_hopeless and not self._can_read():
+                raise ChunkUnavailable("nobody has the chunk or can read it")
             failures = len(self._rejected)
             fetched = await self._try_peers(located.holders)
             if fetched is not None:
@@ -174,7 +177,7 @@ class Pursuit:
             if progressed or len(self._rejected) > failures:
                 self._pause = FIRST_PAUSE
             else:
-                await self._wait()
+                await self._wait(located.verdict)
 
     # --- the homes -----------------------------------------------------------------
 
@@ -187,7 +190,8 @@ class Pursuit:
         )
         located, others = await means.locator.locate(request)
         self._take(located)
-        if located.verdict is Verdict.LEASE and not self._consulted:
+        unknown = located.verdict is Verdict.LEASE or located.is_hopeless
+        if unknown and not self._consulted:
             self._consulted = True
             better = await means.locator.consult(request, others)
             if better is not None:
@@ -216,7 +220,9 @@ class Pursuit:
         patience = LAST_RESORT_AFTER if self._can_read() else PATIENCE
         return len(self._rejected) >= MAX_FAILURES or waited >= patience
 
-    async def _wait(self) -> None:
+    async def _wait(self, verdict: Verdict) -> None:
+        if verdict is Verdict.WAIT:
+            self._means.standings.stall(self._chunk.id)
         seconds = self._pause * self._means.rng.uniform(0.5, 1.0)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         await deferLater(self._means.clock, seconds)
@@ -277,20 +283,25 @@ class Pursuit:
     async def _check(self, done: Done) -> Fetched:
         digest = await self._sink.digest()
         if digest != done.digest or self._digest not in (b"", digest):
-            self._blame()
+            known = len(self._givers) == 1 and not self._unknown_source
+            self._blame(banned=known)
             raise CorruptChunk("a chunk from peers does not match its digest")
         self._means.counters.chunks_from_peers += 1
         self._origin.passed_over(self._chunk)
         return Fetched(digest, "peer")
 
-    def _blame(self) -> None:
+    def _blame(self, *, banned: bool) -> None:
         """
-        Ban the peer that gave every byte; of several, none can be singled out.
+        Score the givers down.
+
+        Args:
+            banned: Whether to ban them: only one that gave every byte, and vouched for
+                them, can be singled out.
         """
         means, now = self._means, self._means.clock.seconds()
         means.counters.corrupt += 1
         for node_id in sorted(self._givers):
-            if len(self._givers) == 1 and not self._unknown_source:
+            if banned:
                 _log.warn("Peer {peer} gave a corrupt chunk", peer=node_id)
                 means.scores.corrupt(node_id, now)
             else:
@@ -299,13 +310,13 @@ class Pursuit:
     # --- the store -----------------------------------------------------------------
 
     async def _read_store(self) -> Fetched:
-        mixed = self._unknown_source or bool(self._givers)
+        trusted = not (self._givers or self._unknown_source)
         self._means.standings.read_store(self._chunk.id)
-        await self._origin.read(self._sink)
+        try:
+            await self._origin.read(StoreSink(self._sink, trusted=trusted))
+        except CorruptChunk:
+            self._blame(banned=False)  # They may have passed on what they believed.
+            raise
         digest = await self._sink.digest()
-        if mixed and self._digest not in (b"", digest):
-            self._unknown_source = True
-            self._blame()
-            raise CorruptChunk("a chunk begun by peers does not match its digest")
         self._means.counters.chunks_from_origin += 1
         return Fetched(digest, "origin")

@@ -5,6 +5,7 @@ What a node does for its peers when they ask.
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from eliop2p.base.errors import PeerBehind, PeerBusy, PeerMissing
@@ -34,11 +35,16 @@ from eliop2p.wire.events import (
 class _Upload:
     """
     A reading that gives its upload slot back when it is closed.
+
+    Attributes:
+        at_end: Called once, when it is closed.
     """
 
     def __init__(self, reading: IChunkReading, release: Callable[[], None]) -> None:
+        self.at_end = [release]
         self._reading = reading
-        self._release: Callable[[], None] | None = release
+        self._waiting: Deferred[Span] | None = None
+        self._stalled = False
 
     @property
     def length(self) -> int:
@@ -71,17 +77,35 @@ class _Upload:
     def read(self, offset: int, limit: int) -> "Deferred[Span]":
         """
         Wait until there is at least one byte at offset.
+
+        Raises:
+            PeerBehind: The chunk does not come on here at the moment (in the Deferred).
         """
-        return self._reading.read(offset, limit)
+        self._waiting = self._reading.read(offset, limit)
+        return self._waiting.addErrback(self._explain)
+
+    def stall(self) -> None:
+        """
+        Let nobody wait for bytes: this node itself has nobody to get them from.
+        """
+        if self._waiting is not None and not self._waiting.called:
+            self._stalled = True
+            self._waiting.cancel()
 
     def close(self) -> None:
         """
         Stop reading.
         """
-        release, self._release = self._release, None
-        if release is not None:
-            release()
+        at_end, self.at_end = self.at_end, []
+        for end in at_end:
+            end()
+        if at_end:
             self._reading.close()
+
+    def _explain(self, failure: Failure) -> Failure:
+        if self._stalled:
+            raise PeerBehind("the chunk is arriving here, and does not come on")
+        return failure
 
 
 @implementer(IPeerRequests)
@@ -192,7 +216,11 @@ class PeerRequests:
         except BaseException:
             release()
             raise
-        return _Upload(reading, release)
+        upload = _Upload(reading, release)
+        if reading.digest is None:
+            watching = self._standings.watch(request.chunk_id, upload.stall)
+            upload.at_end.append(watching)
+        return upload
 
     def _take_slot(self, node_id: str) -> Callable[[], None]:
         mine = self._uploads.get(node_id, 0)

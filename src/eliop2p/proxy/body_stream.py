@@ -5,10 +5,21 @@ The body of one answer of the store, fed to the chunks that it covers.
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from eliop2p.base.errors import OriginError, OriginUnavailable, WrongAnswer
+from eliop2p.base.errors import (
+    ElioError,
+    OriginError,
+    OriginUnavailable,
+    WrongAnswer,
+)
 from eliop2p.interfaces import IBodyReceiver, IChunkSink, IOriginResponse
 from eliop2p.model.chunk import Chunk
 from eliop2p.model.ranges import Interval
+
+
+class StreamCut(OriginError):
+    """
+    The stream ends before the chunk: it must be read in another way.
+    """
 
 
 @implementer(IBodyReceiver)
@@ -77,6 +88,15 @@ class BodyStream:
             self._skipped[chunk.start] = stop
             self._go_on()
 
+    def cut(self, position: int) -> None:
+        """
+        Feed nothing from a position on; chunks that wait for it fail with
+        :class:`StreamCut`.
+        """
+        for start in [start for start in self._wanted if start >= position]:
+            _, result = self._wanted.pop(start)
+            result.errback(StreamCut())
+
     def close(self) -> None:
         """
         Drop the rest of the body.
@@ -126,21 +146,34 @@ class BodyStream:
         while self._rest and (target := self._target()) is not None:
             stop, sink = target
             piece = memoryview(self._rest)[: stop - self._position]
-            if sink is not None and not self._write(sink, piece):
+            error = None if sink is None else self._write(sink, piece)
+            if isinstance(error, OriginError):
+                self.close()
+                self._fail(error)
                 return
             self._position += len(piece)
             self._rest = self._rest[len(piece) :]
-            if self._position == stop:
+            if sink is not None and error is not None:
+                self._refused(stop, sink, error)
+            elif self._position == stop:
                 self._complete(stop, sink)
 
-    def _write(self, sink: IChunkSink, piece: memoryview) -> bool:
+    def _write(self, sink: IChunkSink, piece: memoryview) -> ElioError | None:
         try:
             sink.write(self._position - sink.chunk.start, piece)
-        except OriginError as error:
-            self.close()
-            self._fail(error)
-            return False
-        return True
+        except ElioError as error:
+            return error
+        return None
+
+    def _refused(self, stop: int, sink: IChunkSink, error: ElioError) -> None:
+        """
+        Let a chunk fail that contradicts the stream; the others go on.
+        """
+        start = sink.chunk.start
+        if self._position < stop:
+            self._skipped[start] = stop
+        _, result = self._wanted.pop(start)
+        result.errback(error)
 
     def _complete(self, stop: int, sink: IChunkSink | None) -> None:
         if sink is None:

@@ -47,12 +47,30 @@ _log = Logger()
 class _Read:
     """
     One read on its way.
+
+    Attributes:
+        exchange: The client's request and its answer.
+        plan: What is asked for.
+        head: The request as it is sent on.
+        turn: Whether it falls to this read to learn the object's record.
+        until: Until when its signature may be used again, in epoch seconds; None
+            without a limit.
+        lasts: Whether that is long enough for further requests.
     """
 
     exchange: Exchange
     plan: ReadObject
     head: RequestHead
     turn: bool
+    until: float | None
+    lasts: bool
+
+    @property
+    def fixed(self) -> bool:
+        """
+        Whether no other range may be asked for than the client did.
+        """
+        return self.plan.range_signed or not self.lasts
 
 
 class ObjectReads:
@@ -97,7 +115,7 @@ class ObjectReads:
             ElioError: The bytes cannot be had.
         """
         found = await self._records.find(plan.record_id, plan.key)
-        read = _Read(exchange, plan, forwarded(exchange.head), found.turn)
+        read = self._read(exchange, plan, found.turn)
         try:
             return await self._answer(read, found.record)
         except (OriginError, ChunkUnavailable, CorruptChunk) as error:
@@ -113,6 +131,12 @@ class ObjectReads:
         finally:
             if found.turn:
                 self._records.release(plan.record_id)
+
+    def _read(self, exchange: Exchange, plan: ReadObject, turn: bool) -> _Read:
+        head, now = forwarded(exchange.head), self._now()
+        until = usable_until(head, now)
+        lasts = until is None or now < until
+        return _Read(exchange, plan, head, turn, until, lasts)
 
     async def _answer(self, read: _Read, record: ObjectRecord | None) -> str:
         if record is None or not (record.whole or read.plan.range is not None):
@@ -161,27 +185,34 @@ class ObjectReads:
         if not part.length:
             return await self._relay(read, response)
         layout = record.layout
-        if not self._chunked(read.plan, layout, part):
+        if not self._chunked(read, layout, part):
             return await self._relay(read, response)
         origin = self._client_origin(read, record, part)
-        small = layout.count <= STREAMED_CHUNKS or read.plan.range_signed
+        small = layout.count <= STREAMED_CHUNKS or read.fixed
         first = layout.chunk(part.start // self._chunk_size).interval.stop
         stop = part.stop if small else min(first, part.stop)
+        if stop < part.stop:
+            response.narrow()
         origin.attach(BodyStream(response, part), stop)
-        return await self._send(read, record, part, head, origin)
+        return await self._send(read, record, part, head, origin, streamed=stop)
 
-    def _chunked(self, plan: ReadObject, layout: Layout, part: Interval) -> bool:
+    def _chunked(self, read: _Read, layout: Layout, part: Interval) -> bool:
         """
         Tell whether every chunk of the part can be had: whole from the store, or from
         a tier.
         """
-        if not plan.range_signed:
-            return True
-        return all(
+        return not read.fixed or all(
             (part.start <= chunk.start and chunk.interval.stop <= part.stop)
             or self._reader.where(chunk.id)
             for chunk in map(layout.chunk, layout.covering(part))
         )
+
+    def _held(self, layout: Layout, part: Interval) -> bool:
+        """
+        Tell whether a tier has every chunk of the part.
+        """
+        chunks = map(layout.chunk, layout.covering(part))
+        return all(self._reader.where(chunk.id) for chunk in chunks)
 
     async def _send_known(
         self,
@@ -191,8 +222,11 @@ class ObjectReads:
         kept: ResponseHead,
         fresh: ResponseHead,
     ) -> str:
-        if not self._chunked(read.plan, record.layout, part):
+        layout = record.layout
+        if not self._chunked(read, layout, part):
             return await self._relay(read, await self._ask(read.head, read))
+        if not (read.lasts or self._held(layout, part)):
+            return await self._first_read(read)
         head = hit_head(kept, fresh, record.version, part)
         if not part.length:
             read.exchange.begin(head, (b"X-Cache", b"HIT"))
@@ -208,10 +242,16 @@ class ObjectReads:
         part: Interval,
         head: ResponseHead,
         origin: ClientOrigin,
+        streamed: int = 0,
     ) -> str:
         layout = record.layout
         outcome, sources = self._outlook(layout, part)
-        body = BodyReader(self._reader, layout, origin, self._count)
+        # What one answer of the store brings is claimed at once: a chunk that another
+        # node read meanwhile would have left the store twice.
+        claimed = min(-(-(streamed - part.start) // self._chunk_size), STREAMED_CHUNKS)
+        body = BodyReader(
+            self._reader, layout, origin, self._count, ahead=max(claimed, 2)
+        )
         try:
             await body.send(
                 read.exchange,
@@ -259,13 +299,12 @@ class ObjectReads:
     def _client_origin(
         self, read: _Read, record: ObjectRecord, part: Interval
     ) -> ClientOrigin:
-        until = usable_until(read.head, self._now())
         return ClientOrigin(
             self._origin,
             read.head,
             record.version,
-            part if read.plan.range_signed else None,
-            lambda: until is None or self._now() < until,
+            part if read.fixed else None,
+            lambda: read.until is None or self._now() < read.until,
         )
 
     async def _relay(self, read: _Read, response: IOriginResponse) -> str:

@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from zope.interface import implementer
 
 from eliop2p.base.errors import (
+    ElioError,
     OriginError,
     OriginRefused,
     OriginUnavailable,
@@ -29,7 +30,7 @@ from eliop2p.interfaces import (
 )
 from eliop2p.model.chunk import Chunk, ObjectVersion
 from eliop2p.model.ranges import Interval, parse_content_range, range_header
-from eliop2p.proxy.body_stream import BodyStream
+from eliop2p.proxy.body_stream import BodyStream, StreamCut
 
 _T = TypeVar("_T")
 
@@ -56,7 +57,7 @@ class _RangeBody:
         """
         try:
             self._sink.write(self._sink.filled, data)
-        except OriginError as error:
+        except ElioError as error:
             self._response.abort()
             self.body_failed(error)
 
@@ -160,13 +161,8 @@ class ClientOrigin:
         Fill a chunk from the stream if it will pass by, else by a request of its own.
         """
         self._active += 1
-        stream = self._passing(sink)
-        if stream is not None:
-            result = stream.feed(sink)
-        else:
-            read = self._read_range if self._signed is None else self._read_signed
-            result = Deferred.fromCoroutine(read(sink))
-        return result.addBoth(self._finished)
+        read = self._read_any if self._signed is None else self._read_signed
+        return Deferred.fromCoroutine(read(sink)).addBoth(self._finished)
 
     def passed_over(self, chunk: Chunk) -> None:
         """
@@ -179,6 +175,7 @@ class ClientOrigin:
                 self._stream.skip(chunk)
         elif self._stream is not None and self._stream.reaches(chunk.start):
             self._stream_stop = min(self._stream_stop, chunk.start)
+            self._stream.cut(chunk.start)
             self._settle()
 
     def release(self) -> None:
@@ -214,6 +211,16 @@ class ClientOrigin:
         if over or (self._released and not self._active):
             self._stream = None
             stream.close()
+
+    async def _read_any(self, sink: IChunkSink) -> None:
+        stream = self._passing(sink)
+        if stream is not None:
+            try:
+                await stream.feed(sink)
+            except StreamCut:
+                await self._read_range(sink)
+        else:
+            await self._read_range(sink)
 
     async def _read_range(self, sink: IChunkSink) -> None:
         wanted = Interval(sink.chunk.start + sink.filled, sink.chunk.interval.stop)

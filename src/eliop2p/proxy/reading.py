@@ -89,6 +89,7 @@ class BodyReader:
         layout: Layout,
         origin: IChunkOrigin,
         count: Callable[[str, int], None],
+        ahead: int = 2,
     ) -> None:
         """
         Args:
@@ -96,13 +97,14 @@ class BodyReader:
             layout: The object.
             origin: The right to read it from the store.
             count: Told the source and number of bytes sent.
+            ahead: How many chunks to open ahead at first.
         """
         self._reader = reader
         self._layout = layout
         self._origin = origin
         self._count = count
         self._ahead: deque[_Ahead] = deque()
-        self._window = 2
+        self._window = ahead
         self._waited = False
 
     async def send(

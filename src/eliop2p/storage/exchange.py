@@ -20,6 +20,7 @@ from eliop2p.http1.framing import (
 from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.http1.parse import ResponseReader
 from eliop2p.interfaces import IBodySource
+from eliop2p.net.window import clamp_window
 from eliop2p.storage.response import QueuedResponse
 from eliop2p.storage.stall import StallTimer
 from eliop2p.storage.transport import StreamTransport
@@ -266,6 +267,13 @@ class Exchange:
         if not self._over:
             self._timer.start()
             self._transport.resumeProducing()
+
+    def narrow(self) -> None:
+        """
+        See :class:`~eliop2p.storage.response.Flow`.
+        """
+        if not self._over:
+            clamp_window(self._transport)
 
     def abort(self) -> None:
         """

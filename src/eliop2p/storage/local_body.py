@@ -52,7 +52,7 @@ class _NoFlow:
         See :class:`~eliop2p.storage.response.Flow`.
         """
 
-    resume = abort = pause
+    resume = narrow = abort = pause
 
 
 def small_response(head: ResponseHead, body: bytes) -> QueuedResponse:
@@ -114,6 +114,11 @@ class FileFlow:
         self._wanted = True
         if self._response is not None and not self._reading:
             Deferred.fromCoroutine(self._read(self._response))
+
+    def narrow(self) -> None:
+        """
+        Nothing is read ahead anyway.
+        """
 
     def abort(self) -> None:
         """

@@ -28,6 +28,11 @@ class Flow(Protocol):
         Give bytes.
         """
 
+    def narrow(self) -> None:
+        """
+        Ask for little ahead.
+        """
+
     def abort(self) -> None:
         """
         The rest is not wanted.
@@ -78,6 +83,13 @@ class QueuedResponse:
         """
         self._paused = False
         self._settle()
+
+    def narrow(self) -> None:
+        """
+        Let little of the body come ahead.
+        """
+        if not (self._over or self._whole):
+            self._flow.narrow()
 
     def abort(self) -> None:
         """

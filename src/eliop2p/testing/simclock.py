@@ -58,6 +58,10 @@ class SimClock(Clock):
         See :meth:`twisted.internet.interfaces.IReactorTime.callLater`.
         """
         time = self.seconds() + delay
+        if delay > 0:
+            # A reactor's clock has moved on when such a call is made, however little
+            # the delay was; a sum that is rounded down must not make it stand still.
+            time = max(time, math.nextafter(self.seconds(), math.inf))
         call = DelayedCall(
             time, callable, args, kw, lambda _: None, self._schedule, self.seconds
         )

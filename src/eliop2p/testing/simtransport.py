@@ -275,11 +275,13 @@ class SimTransport:
 
     def _fill_window(self) -> None:
         while self._buffer and self._in_flight < self._window:
-            size = min(
-                self._fabric.rng.randint(1, self._max_segment),
-                self._window - self._in_flight,
-                len(self._buffer),
-            )
+            room = self._window - self._in_flight
+            size = min(self._fabric.rng.randint(1, self._max_segment), self._window)
+            size = min(size, len(self._buffer))
+            if size > room:
+                # As TCP does (RFC 9293, section 3.8.6.2): else the segments of a busy
+                # connection become smaller and smaller.
+                return
             self._in_flight += size
             self._way.send(bytes(memoryview(self._buffer)[:size]))
             del self._buffer[:size]

@@ -37,7 +37,8 @@ class Verdict(IntEnum):
 
     HOLDERS = 1
     """
-    Ask these nodes.
+    Ask these nodes. When there are none, nobody has the chunk or will have it: that is
+    what an asker is told that cannot read the store.
     """
     LEASE = 2
     """
@@ -163,6 +164,13 @@ class Located:
     ticket: int
     digest: bytes
     holders: tuple[Holder, ...]
+
+    @property
+    def is_hopeless(self) -> bool:
+        """
+        Whether nobody has the chunk or will have it, as far as the home knows.
+        """
+        return self.verdict is Verdict.HOLDERS and not self.holders
 
 
 @attrs.frozen

@@ -1,0 +1,322 @@
+"""
+What it costs to move chunks from one node to another.
+
+Each round starts two processes for every way, one after the other: a giver, which has
+64 chunks of 8 MiB in memory, and a taker, which receives each into memory of its own
+and checks its BLAKE3. The ways are ``links``, which is what nodes do, and ``bare``:
+``sendfile`` on one side and ``recv_into`` on the other, without a protocol. Run it as
+``python -m benchmarks.p2p_pair``.
+"""
+
+import argparse
+import json
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from blake3 import blake3
+from twisted.internet import reactor  # noqa: TID251  # A program of its own.
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.protocol import Protocol
+from twisted.internet.stdio import StandardIO
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from eliop2p.cache.buffer import ChunkBuffer, allocate
+from eliop2p.cache.readings import HandleReading
+from eliop2p.cache.registry import find_backend
+from eliop2p.interfaces import (
+    BackendSettings,
+    ICacheBackend,
+    IChunkReading,
+    ILocalChunks,
+    IPeerRequests,
+    IWorker,
+)
+from eliop2p.model.chunk import Chunk, ChunkId, Digest
+from eliop2p.model.peer import PeerInfo
+from eliop2p.net.network import ReactorNetwork
+from eliop2p.net.worker import ThreadWorker
+from eliop2p.p2p.links import PeerLinks
+from eliop2p.p2p.node_discovery import NodeDiscovery
+from eliop2p.p2p.peer_gets import PeerGets
+from eliop2p.p2p.selection import PeerScores
+from eliop2p.p2p.swarm import Swarm
+from eliop2p.wire.events import Holder
+
+CHUNK = 8 * 1024 * 1024
+COUNT = 64
+SIDE_BY_SIDE = 8
+WAYS = ("links", "bare")
+SECRET = b"the secret of the cluster"
+
+
+def chunk_of(number: int) -> Chunk:
+    """
+    Name a chunk.
+    """
+    return Chunk(ChunkId(blake3(b"%d" % number).digest()), number, 0, CHUNK)
+
+
+def content_of(number: int) -> bytes:
+    """
+    Give the content of a chunk.
+    """
+    return random.Random(number).randbytes(CHUNK)
+
+
+def processor_seconds() -> float:
+    """
+    Tell how long this process has been on a processor.
+    """
+    times = os.times()
+    return times.user + times.system
+
+
+@implementer(ILocalChunks)
+class MemoryChunks:
+    """
+    All chunks, in memory.
+    """
+
+    def __init__(self, worker: IWorker) -> None:
+        self._memory: ICacheBackend = find_backend("memory", "memory_backend").make(
+            BackendSettings(2 * COUNT * CHUNK, "", 1.0, 1.0),
+            worker,
+            reactor,
+            lambda _: None,
+        )
+        for number in range(COUNT):
+            buffer = allocate(CHUNK)
+            buffer[:] = content_of(number)
+            digest = Digest(blake3(buffer).digest())
+            self._memory.put(chunk_of(number).id, buffer.toreadonly(), digest)
+
+    def open_local(self, chunk_id: ChunkId) -> "Deferred[IChunkReading | None]":
+        """
+        Open a chunk.
+        """
+        return Deferred.fromCoroutine(self._open(chunk_id))
+
+    async def _open(self, chunk_id: ChunkId) -> IChunkReading | None:
+        handle = await self._memory.open(chunk_id)
+        return HandleReading(handle, "memory") if handle is not None else None
+
+    def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
+        """
+        Name nothing: there is nobody to be told.
+        """
+        return iter(())
+
+
+class Node:
+    """
+    As much of a node as moves chunks.
+
+    Args:
+        name: Which one.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.worker = ThreadWorker(reactor, name, 2)
+        self.worker.start()
+        reactor.addSystemEventTrigger("after", "shutdown", self.worker.stop)
+        self.name = name
+        members = NodeDiscovery(PeerInfo(name, "127.0.0.1", 0), None, self.worker)
+        self.swarm = Swarm(
+            name, members, self._links, clock=reactor, rng=random.Random(name)
+        )
+
+    def _links(self, requests: IPeerRequests) -> PeerLinks:
+        self.links = PeerLinks(
+            node_id=self.name,
+            secret=SECRET,
+            network=ReactorNetwork(reactor),
+            clock=reactor,
+            requests=requests,
+            worker=self.worker,
+            rng=random.Random(self.name),
+            nonce=lambda: os.urandom(32),
+            max_peers=4,
+        )
+        return self.links
+
+
+class Ended(Protocol):
+    """
+    Notices that nobody needs this process any more.
+    """
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # noqa: ARG002
+        """
+        End.
+        """
+        if reactor.running:
+            reactor.stop()
+
+
+def run(main: Callable[[], "Deferred[None]"]) -> None:
+    """
+    Run the reactor until a Deferred fires.
+    """
+
+    def begin() -> None:
+        main().addErrback(Failure.printTraceback).addBoth(lambda _: reactor.stop())
+
+    reactor.callWhenRunning(begin)
+    reactor.run()
+
+
+def give_links() -> None:
+    """
+    Serve chunks as a node does, until the standard input ends.
+    """
+    node = Node("giver")
+    node.swarm.requests.begin(MemoryChunks(node.worker))
+    address = node.links.start("127.0.0.1", 0).getHost()
+    started = processor_seconds()
+    StandardIO(Ended())
+    print(cast("IPv4Address", address).port, flush=True)
+    reactor.run()
+    print(processor_seconds() - started, flush=True)
+
+
+def take_links(port: int) -> None:
+    """
+    Get every chunk as a node does.
+    """
+    node, peer = Node("taker"), PeerInfo("giver", "127.0.0.1", port)
+    gets = PeerGets(node.links, PeerScores(), reactor, lambda _: None)
+    numbers = iter(range(COUNT))
+
+    async def take() -> None:
+        for number in numbers:
+            sink = ChunkBuffer(chunk_of(number), node.worker, lambda: None)
+            done = await gets.get(Holder("giver", True), peer, sink, 0)
+            if await sink.digest() != done.digest:
+                raise RuntimeError("wrong bytes")
+
+    async def take_all() -> None:
+        began, started = time.perf_counter(), processor_seconds()
+        await gatherResults(
+            [Deferred.fromCoroutine(take()) for _ in range(SIDE_BY_SIDE)]
+        )
+        report(time.perf_counter() - began, processor_seconds() - started)
+        await node.links.close()
+
+    run(lambda: Deferred.fromCoroutine(take_all()))
+
+
+def give_bare() -> None:
+    """
+    Send all chunks, one after the other, from a file in memory.
+    """
+    descriptor = os.memfd_create("chunks")
+    for number in range(COUNT):
+        os.pwrite(descriptor, content_of(number), number * CHUNK)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        print(server.getsockname()[1], flush=True)
+        connection, _ = server.accept()
+        started = processor_seconds()
+        with connection:
+            sent = 0
+            while sent < COUNT * CHUNK:
+                sent += os.sendfile(
+                    connection.fileno(), descriptor, sent, COUNT * CHUNK - sent
+                )
+    sys.stdin.read()
+    print(processor_seconds() - started, flush=True)
+
+
+def take_bare(port: int) -> None:
+    """
+    Receive all chunks, one after the other, into fresh memory.
+    """
+    digests = [blake3(content_of(number)).digest() for number in range(COUNT)]
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        began, started = time.perf_counter(), processor_seconds()
+        for digest in digests:
+            buffer = allocate(CHUNK)
+            filled = 0
+            while filled < CHUNK:
+                filled += connection.recv_into(buffer[filled:])
+            if blake3(buffer).digest() != digest:
+                raise RuntimeError("wrong bytes")
+        report(time.perf_counter() - began, processor_seconds() - started)
+
+
+def report(wall: float, processor: float) -> None:
+    """
+    Tell the parent how it went.
+    """
+    print(json.dumps([wall, processor]), flush=True)
+
+
+def measure(way: str) -> tuple[float, float, float]:
+    """
+    Move all chunks between two fresh processes.
+
+    Returns:
+        Processor seconds of the giver and of the taker, and seconds, per 10^9 bytes.
+    """
+    command = [sys.executable, "-m", "benchmarks.p2p_pair"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*command, "--give", way], stdin=pipe, stdout=pipe, text=True
+    ) as giver:
+        assert giver.stdin is not None
+        assert giver.stdout is not None
+        port = giver.stdout.readline().strip()
+        taken = subprocess.run(
+            [*command, "--take", way, "--port", port], stdout=pipe, text=True, check=True
+        )
+        giver.stdin.close()
+        given = float(giver.stdout.readline())
+    wall, processor = json.loads(taken.stdout)
+    scale = 1e9 / (COUNT * CHUNK)
+    return given * scale, processor * scale, wall * scale
+
+
+def main() -> None:
+    """
+    Measure both ways in turn and print the medians.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--give", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--take", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.give:
+        {"links": give_links, "bare": give_bare}[options.give]()
+    elif options.take:
+        {"links": take_links, "bare": take_bare}[options.take](options.port)
+    else:
+        rows = {way: [] for way in WAYS}
+        for _ in range(options.rounds):
+            for way in WAYS:
+                rows[way].append(measure(way))
+        show(rows)
+
+
+def show(rows: dict[str, list[tuple[float, float, float]]]) -> None:
+    """
+    Print the table.
+    """
+    rounds = len(rows["bare"])
+    print(f"per GB, medians of {rounds} rounds")
+    print("way    giver CPU s  taker CPU s   GB/s")
+    for way in WAYS:
+        given, taken, wall = (statistics.median(column) for column in zip(*rows[way]))
+        print(f"{way:6} {given:11.2f}  {taken:11.2f}  {1 / wall:5.2f}")
+
+
+if __name__ == "__main__":
+    main()
