@@ -23,25 +23,24 @@ from typing import cast
 from blake3 import blake3
 from twisted.internet import reactor  # noqa: TID251  # A program of its own.
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.protocol import Protocol
 from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from eliop2p.cache.buffer import ChunkBuffer, allocate
+from eliop2p.cache.buffer import ChunkBuffer, allocate, digest_of
 from eliop2p.cache.readings import HandleReading
-from eliop2p.cache.registry import find_backend
 from eliop2p.interfaces import (
-    BackendSettings,
-    ICacheBackend,
+    IChunkHandle,
     IChunkReading,
     ILocalChunks,
     IPeerRequests,
-    IWorker,
 )
 from eliop2p.model.chunk import Chunk, ChunkId, Digest
 from eliop2p.model.peer import PeerInfo
+from eliop2p.model.span import Span
 from eliop2p.net.network import ReactorNetwork
 from eliop2p.net.worker import ThreadWorker
 from eliop2p.p2p.links import PeerLinks
@@ -80,34 +79,44 @@ def processor_seconds() -> float:
     return times.user + times.system
 
 
+@implementer(IChunkHandle)
+class MemoryChunk:
+    """
+    A chunk in memory.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.length = CHUNK
+        self._memory = allocate(CHUNK)
+        self._memory[:] = content_of(number)
+        self.digest = digest_of(self._memory)
+
+    def span(self, offset: int, limit: int) -> Span:
+        """
+        Give some of it.
+        """
+        return self._memory[offset : offset + limit]
+
+    def close(self) -> None:
+        """
+        Keep it.
+        """
+
+
 @implementer(ILocalChunks)
 class MemoryChunks:
     """
-    All chunks, in memory.
+    All chunks.
     """
 
-    def __init__(self, worker: IWorker) -> None:
-        self._memory: ICacheBackend = find_backend("memory", "memory_backend").make(
-            BackendSettings(2 * COUNT * CHUNK, "", 1.0, 1.0),
-            worker,
-            reactor,
-            lambda _: None,
-        )
-        for number in range(COUNT):
-            buffer = allocate(CHUNK)
-            buffer[:] = content_of(number)
-            digest = Digest(blake3(buffer).digest())
-            self._memory.put(chunk_of(number).id, buffer.toreadonly(), digest)
+    def __init__(self) -> None:
+        self._chunks = {chunk_of(n).id: MemoryChunk(n) for n in range(COUNT)}
 
     def open_local(self, chunk_id: ChunkId) -> "Deferred[IChunkReading | None]":
         """
         Open a chunk.
         """
-        return Deferred.fromCoroutine(self._open(chunk_id))
-
-    async def _open(self, chunk_id: ChunkId) -> IChunkReading | None:
-        handle = await self._memory.open(chunk_id)
-        return HandleReading(handle, "memory") if handle is not None else None
+        return succeed(HandleReading(self._chunks[chunk_id], "memory"))
 
     def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
         """
@@ -125,7 +134,7 @@ class Node:
     """
 
     def __init__(self, name: str) -> None:
-        self.worker = ThreadWorker(reactor, name, 2)
+        self.worker = ThreadWorker(cast("IReactorFromThreads", reactor), name, 2)
         self.worker.start()
         reactor.addSystemEventTrigger("after", "shutdown", self.worker.stop)
         self.name = name
@@ -179,7 +188,7 @@ def give_links() -> None:
     Serve chunks as a node does, until the standard input ends.
     """
     node = Node("giver")
-    node.swarm.requests.begin(MemoryChunks(node.worker))
+    node.swarm.requests.begin(MemoryChunks())
     address = node.links.start("127.0.0.1", 0).getHost()
     started = processor_seconds()
     StandardIO(Ended())
@@ -274,12 +283,10 @@ def measure(way: str) -> tuple[float, float, float]:
         assert giver.stdin is not None
         assert giver.stdout is not None
         port = giver.stdout.readline().strip()
-        taken = subprocess.run(
-            [*command, "--take", way, "--port", port], stdout=pipe, text=True, check=True
-        )
+        taker = [*command, "--take", way, "--port", port]
+        wall, processor = json.loads(subprocess.check_output(taker))
         giver.stdin.close()
         given = float(giver.stdout.readline())
-    wall, processor = json.loads(taken.stdout)
     scale = 1e9 / (COUNT * CHUNK)
     return given * scale, processor * scale, wall * scale
 
@@ -299,22 +306,23 @@ def main() -> None:
     elif options.take:
         {"links": take_links, "bare": take_bare}[options.take](options.port)
     else:
-        rows = {way: [] for way in WAYS}
+        rows: dict[str, list[tuple[float, ...]]] = {way: [] for way in WAYS}
         for _ in range(options.rounds):
             for way in WAYS:
                 rows[way].append(measure(way))
         show(rows)
 
 
-def show(rows: dict[str, list[tuple[float, float, float]]]) -> None:
+def show(rows: dict[str, list[tuple[float, ...]]]) -> None:
     """
     Print the table.
     """
     rounds = len(rows["bare"])
-    print(f"per GB, medians of {rounds} rounds")
-    print("way    giver CPU s  taker CPU s   GB/s")
+    print(f"processor seconds per GB, medians of {rounds} rounds")
+    print("way          giver        taker   GB/s")
     for way in WAYS:
-        given, taken, wall = (statistics.median(column) for column in zip(*rows[way]))
+        columns = zip(*rows[way], strict=True)
+        given, taken, wall = (statistics.median(column) for column in columns)
         print(f"{way:6} {given:11.2f}  {taken:11.2f}  {1 / wall:5.2f}")
 
 

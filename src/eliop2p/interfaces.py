@@ -174,7 +174,7 @@ class IBodyReceiver(Interface):
 
     def body_failed(error: Exception) -> None:
         """
-        The body broke off: an :class:`~eliop2p.base.errors.OriginError`.
+        The body broke off: an :class:`eliop2p.base.errors.OriginError`.
         """
 
 
@@ -263,13 +263,20 @@ class CacheUsage:
         used: Bytes that count against the capacity.
         capacity: Bytes it may hold.
         chunks: Complete chunks it holds.
-        degraded: Why it does not take part at the moment, empty when it does.
+        degraded: Why it does not take part at the moment, or holds less than it may;
+            empty when neither is so.
+        scrubbed: Bytes that have been verified without being asked for.
+        corrupt: Chunks that were found damaged when they were opened.
+        corrupt_scrubbed: Chunks that were found damaged without being asked for.
     """
 
     used: int
     capacity: int
     chunks: int
     degraded: str = ""
+    scrubbed: int = 0
+    corrupt: int = 0
+    corrupt_scrubbed: int = 0
 
 
 class IChunkHandle(Interface):
@@ -369,15 +376,21 @@ class BackendSettings:
         path: The directory it may use; only given to disk backends.
         eviction_threshold: Part of the capacity at which eviction begins.
         eviction_target: Part of the capacity down to which it goes.
+        eviction: Name of the policy that says which chunks go.
+        min_free: Bytes that its file system must keep free.
+        scrub_rate: Bytes a second to verify without being asked for; 0 for none.
     """
 
     capacity: int
     path: str
     eviction_threshold: float
     eviction_target: float
+    eviction: str
+    min_free: int = 0
+    scrub_rate: int = 0
 
 
-class ICacheBackendFactory(IPlugin):
+class ICacheBackendFactory(IPlugin, Interface):
     """
     Makes a backend; found by name among the plugins in ``eliop2p.plugins``.
     """
@@ -636,7 +649,7 @@ class IObjectDirectory(Interface):
         Ask for the record of an object.
 
         Returns:
-            The record, or None: then the caller has the turn to learn it from the
+            The record, or None when the caller has the turn to learn it from the
             store, and must :meth:`publish` it or :meth:`release` the turn. Others wait
             for that, within a bound.
         """

@@ -24,6 +24,7 @@ from eliop2p.cache.records import RecordStore
 from eliop2p.cache.registry import find_backend
 from eliop2p.control.client import HttpControlPlane, NullControlPlane
 from eliop2p.control.service import ControlService, PlaneState
+from eliop2p.eviction import Eviction
 from eliop2p.identity import describe_node, node_name, p2p_address, usable_directory
 from eliop2p.interfaces import (
     BackendSettings,
@@ -48,6 +49,7 @@ from eliop2p.node_metrics import Counted, observe_node
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm
+from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.server import ProxyFactory, ProxyServer
@@ -153,6 +155,9 @@ class Node(MultiService):
         self._record_store = RecordStore(
             str(self._directory / "objects.db"), world.worker
         )
+        self._records = Records(
+            self._record_store, self.swarm.objects, config.cache.chunk_size
+        )
         self.control = self._make_control()
         self._source.control = self.control
         self.control.setServiceParent(self)
@@ -197,7 +202,13 @@ class Node(MultiService):
     def _make_tier(self, name: str, key: str, size: int, path: str) -> ICacheBackend:
         cache = self._config.cache
         settings = BackendSettings(
-            size, path, cache.eviction_threshold, cache.eviction_target
+            size,
+            path,
+            cache.eviction_threshold,
+            cache.eviction_target,
+            cache.eviction,
+            cache.min_free,
+            cache.scrub_rate,
         )
         return find_backend(name, key).make(
             settings, self._world.worker, self._world.clock, self._dropped
@@ -248,7 +259,12 @@ class Node(MultiService):
     def _make_admin(self) -> AdminServer:
         config = self._config.admin
         token = config.token.reveal().encode() if config.token else b""
-        site = admin_site(self.metrics, self.status, token, self._world.clock)
+        eviction = Eviction(
+            self._record_store, self._records, self.chunks, self._world.worker
+        )
+        site = admin_site(
+            self.metrics, self.status, token, self._world.clock, eviction.evict
+        )
         return AdminServer(
             site, self._world.network, config.bind_address, config.listen_port
         )
@@ -256,11 +272,15 @@ class Node(MultiService):
     def _make_proxy(self) -> ProxyServer:
         config, world = self._config, self._world
         chunk_size = config.cache.chunk_size
-        records = Records(self._record_store, self.swarm.objects, chunk_size)
+        records = self._records
+        self.checks = ObjectChecks(
+            self.chunks, records, world.worker, world.clock, self.metrics
+        )
         reads = ObjectReads(
             self.origin,
             self.chunks,
             records,
+            self.checks,
             self.metrics,
             now=world.clock.seconds,
             chunk_size=chunk_size,
@@ -330,6 +350,7 @@ class Node(MultiService):
         for service in reversed(list(self)):
             await maybeDeferred(service.stopService)
         self.swarm.stop()
+        await self.checks.stop()
         await self.chunks.stop()
         await self.links.close()
         await self.origin.close()

@@ -43,6 +43,14 @@ class FaultyFiles(ChunkFiles):
             raise OSError(self.fault, os.strerror(self.fault))
         super().write(name, data)
 
+    def probe(self, length: int) -> None:
+        """
+        Try the disk, or fail.
+        """
+        if self.fault:
+            raise OSError(self.fault, os.strerror(self.fault))
+        super().probe(length)
+
     def open_checked(self, name: ChunkName) -> int:
         """
         Open, or fail.

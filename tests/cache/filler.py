@@ -32,7 +32,7 @@ def backend_at(path: str) -> tuple[ChunkFiles, DirectoryBackend]:
     """
     files = ChunkFiles(path)
     files.claim()
-    settings = BackendSettings(CAPACITY, path, 0.9, 0.8)
+    settings = BackendSettings(CAPACITY, path, 0.9, 0.8, "lru")
     backend = DirectoryBackend(files, settings, InlineWorker(), Clock(), ignore)
     backend.start()
     return files, backend

@@ -30,8 +30,8 @@ class FlightCase(SynchronousTestCase):
         """
         self.source = FakeSource()
         self.clock = Clock()
-        settings = BackendSettings(self.capacity, "", 1.0, 1.0)
-        self.memory = MemoryBackend(settings, self.dropped)
+        settings = BackendSettings(self.capacity, "", 1.0, 1.0, "lru")
+        self.memory = MemoryBackend(settings, self.clock, self.dropped)
         self.manager = ChunkManager(
             self.memory,
             None,

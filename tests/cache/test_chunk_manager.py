@@ -63,12 +63,13 @@ class ManagerTests(SynchronousTestCase):
         """
         self.files.claim()
         self.memory = MemoryBackend(
-            BackendSettings(4 * LENGTH, "", 1.0, 1.0),
+            BackendSettings(4 * LENGTH, "", 1.0, 1.0, "lru"),
+            self.clock,
             self.dropped,
         )
         self.disk = DirectoryBackend(
             self.files,
-            BackendSettings(16 * LENGTH, self.path, 1.0, 1.0),
+            BackendSettings(16 * LENGTH, self.path, 1.0, 1.0, "lru"),
             self.worker,
             self.clock,
             self.dropped,
@@ -261,7 +262,7 @@ class ManagerTests(SynchronousTestCase):
         What has arrived is written before the manager has stopped.
         """
         self.worker = SteppedWorker()
-        self.disk._worker = self.worker
+        self.disk._shelf._worker = self.worker
         self.fetch(1)
         stopping = self.manager.stop()
         self.assertNoResult(stopping)
@@ -276,7 +277,7 @@ class ManagerTests(SynchronousTestCase):
         A chunk that is being written can be read, and is announced when it is written.
         """
         self.worker = SteppedWorker()
-        self.disk._worker = self.worker
+        self.disk._shelf._worker = self.worker
         for number in range(4):
             self.successResultOf(self.memory.put(*made_up(10 + number, LENGTH)))
         pinned = [self.open(10 + number) for number in range(4)]

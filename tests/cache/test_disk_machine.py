@@ -51,7 +51,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         """
         self.files = ChunkFiles(self.path)
         self.files.claim()
-        settings = BackendSettings(40 * _KIB, self.path, 0.9, 0.7)
+        settings = BackendSettings(40 * _KIB, self.path, 0.9, 0.7, "lru")
         self.backend = DirectoryBackend(
             self.files, settings, InlineWorker(), Clock(), self.told.append
         )

@@ -35,7 +35,7 @@ class UnderWayTests(SynchronousTestCase):
         self.worker = SteppedWorker()
         self.backend = DirectoryBackend(
             self.files,
-            BackendSettings(64 * _KIB, self.path, 0.9, 0.8),
+            BackendSettings(64 * _KIB, self.path, 0.9, 0.8, "lru"),
             self.worker,
             Clock(),
             self.gone.append,

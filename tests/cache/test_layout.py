@@ -4,7 +4,7 @@ Tests for :mod:`eliop2p.cache.layout`.
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from eliop2p.cache.layout import ChunkName, parse_name
+from eliop2p.cache.layout import ChunkName, parse_names
 from eliop2p.testing.conformance import made_up
 
 
@@ -21,8 +21,9 @@ class NameTests(SynchronousTestCase):
             chunk_id, _, digest = made_up(number)
             name = ChunkName(chunk_id, number * 1000, digest)
             folder, _, text = name.path.partition("/")
-            self.assertEqual(parse_name(folder, text), name)
-            self.assertIsNone(parse_name("zz", text))
+            self.assertEqual(list(parse_names(int(folder, 16), [text])), [name])
+            stray = parse_names(chunk_id[0] ^ 1, [text])
+            self.assertEqual((list(stray), stray.others), ([], [text]))
 
     def test_others(self) -> None:
         """
@@ -40,4 +41,7 @@ class NameTests(SynchronousTestCase):
             text[:-1] + "B",
             text[:42] + "B" + text[43:],
         ):
-            self.assertIsNone(parse_name(folder, other), other)
+            parsed = parse_names(chunk_id[0], [text, other])
+            self.assertEqual((list(parsed), parsed.others), ([name], [other]))
+        both = f"{text}\n{text}"
+        self.assertEqual(parse_names(chunk_id[0], [both]).others, [both])

@@ -108,11 +108,11 @@ class ManagerMachine(RuleBasedStateMachine):
         self.source = FakeSource()
         self.readers: list[Reader] = []
         self.memory = MemoryBackend(
-            BackendSettings(2 * LENGTH, "", 1.0, 1.0), self.dropped
+            BackendSettings(2 * LENGTH, "", 1.0, 1.0, "lru"), self.clock, self.dropped
         )
         self.disk = DirectoryBackend(
             self.files,
-            BackendSettings(5 * LENGTH, self.path, 1.0, 0.8),
+            BackendSettings(5 * LENGTH, self.path, 1.0, 0.8, "lru"),
             self.worker,
             self.clock,
             self.dropped,

@@ -12,6 +12,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.cache.memory import MemoryBackend
@@ -28,7 +29,7 @@ def make(
     """
     Make a memory backend.
     """
-    return MemoryBackend(settings, dropped)
+    return MemoryBackend(settings, Clock(), dropped)
 
 
 MemoryConformanceTests = cache_backend_tests(make)
@@ -44,8 +45,9 @@ class MemoryTests(SynchronousTestCase):
         Make a backend with room for four chunks of 100 bytes.
         """
         self.gone: list[ChunkId] = []
-        settings = BackendSettings(400, "", 1.0, 1.0)
-        self.backend = MemoryBackend(settings, self.gone.append)
+        self.clock = Clock()
+        settings = BackendSettings(400, "", 1.0, 1.0, "s3fifo")
+        self.backend = MemoryBackend(settings, self.clock, self.gone.append)
 
     def put(self, number: int) -> bool:
         """
@@ -106,6 +108,7 @@ class MemoryTests(SynchronousTestCase):
         for _ in range(2):
             self.put(1)
             self.opened(1).close()
+            self.clock.advance(1)
         for number in range(10, 30):
             self.put(number)
             self.opened(number).close()
@@ -122,7 +125,9 @@ class MemoryMachine(RuleBasedStateMachine):
         self.capacity = 1000
         self.told: list[ChunkId] = []
         self.backend = MemoryBackend(
-            BackendSettings(self.capacity, "", 0.9, 0.7), self.told.append
+            BackendSettings(self.capacity, "", 0.9, 0.7, "lru"),
+            Clock(),
+            self.told.append,
         )
         self.twin: dict[ChunkId, int] = {}
         self.open: list[tuple[int, int, IChunkHandle]] = []

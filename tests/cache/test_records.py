@@ -11,7 +11,8 @@ from zope.interface.verify import verifyObject
 
 from eliop2p.cache.records import RecordStore
 from eliop2p.interfaces import IRecordStore
-from eliop2p.model.chunk import ObjectId
+from eliop2p.model.chunk import ObjectId, ObjectKey, ObjectVersion
+from eliop2p.model.record import ObjectRecord, decode_record
 from tests.cache.doubles import InlineWorker
 
 
@@ -113,6 +114,25 @@ class RecordTests(SynchronousTestCase):
         self.successResultOf(self.store.remove(object_of(5)))
         self.put(10)
         self.assertEqual(len(self.kept(range(11))), 10)
+
+    def test_by_name(self) -> None:
+        """
+        Records are found by bucket and the beginning of a key, no more than asked for.
+        """
+        names = [b"", b"a", b"ab", b"a\xff", b"a\xff\xff", b"b", b"\xff", b"\xff\xff"]
+        for number, name in enumerate(names[1:]):
+            key = ObjectKey(b"s", b"bucket", name)
+            record = ObjectRecord(key, ObjectVersion(b'"e"', 1), 1, b"", whole=True)
+            self.put(number, record.encode())
+        for prefix in names:
+            found = self.successResultOf(self.store.below(b"bucket", prefix, 100))
+            self.assertEqual(
+                sorted(decode_record(record).key.key for _, record in found),
+                sorted(name for name in names[1:] if name.startswith(prefix)),
+            )
+        some = self.successResultOf(self.store.below(b"bucket", b"", 2))
+        self.assertEqual(len(some), 2)
+        self.assertEqual(self.successResultOf(self.store.below(b"bucke", b"", 9)), ())
 
     def test_damaged_file(self) -> None:
         """

@@ -183,6 +183,27 @@ class TestRefusedStart:
         assert len(told) < 16
         assert not (node.directory / "data").exists()
 
+    def test_control_plane(self, node: OneNode) -> None:
+        """
+        A control plane tells in one line, too, that its port is taken or its directory
+        cannot be used.
+        """
+        (node.directory / "file").touch()
+        with socket.create_server(("127.0.0.1", node.ports.proxy)):
+            for data_dir, setting in (
+                ("data", "[control_plane_server] listen_port"),
+                ("file/below", "[control_plane_server] database"),
+            ):
+                ran = run(
+                    *("twist", "eliop2p-control", "--data-dir", data_dir),
+                    *("--listen-port", str(node.ports.proxy)),
+                    cwd=node.directory,
+                )
+                assert ran.returncode == 1
+                (line,) = ran.stderr.splitlines()
+                assert line.startswith("eliop2p-control: ")
+                assert setting in line
+
 
 class TestConfiguration:
     """

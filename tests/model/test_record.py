@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import RemoteProtocolError
 from eliop2p.model.chunk import Layout, ObjectKey, ObjectVersion
-from eliop2p.model.record import MAX_RECORD, ObjectRecord, decode_record
+from eliop2p.model.record import MAX_RECORD, ObjectRecord, Verdict, decode_record
 
 NAMES = st.binary(max_size=40)
 NUMBERS = st.integers(0, 2**64 - 1)
@@ -19,6 +19,7 @@ RECORDS = st.builds(
     st.integers(1, 2**64 - 1),
     st.binary(max_size=200),
     st.booleans(),
+    st.sampled_from(Verdict),
 )
 RECORD = ObjectRecord(
     ObjectKey(b"http://s:80", b"bucket", b"key"),
@@ -95,7 +96,7 @@ class RecordTests(SynchronousTestCase):
         """
         encoded = RECORD.encode()
         self.assertTrue(refused(b"\2" + encoded[1:]))
-        self.assertTrue(refused(encoded[:1] + b"\2" + encoded[2:]))
+        self.assertTrue(refused(encoded[:1] + b"\x08" + encoded[2:]))
         self.assertTrue(refused(encoded[:10] + bytes(8) + encoded[18:]))
         self.assertTrue(refused(encoded[:18] + b"\xff" * 4 + encoded[22:]))
         self.assertTrue(refused(encoded + bytes(MAX_RECORD)))

@@ -96,6 +96,13 @@ class FakeResponse:
 class FakeOrigin:
     """
     Notes requests; a test answers them when it likes.
+
+    Attributes:
+        heads: The requests.
+        bodies: Their bodies.
+        interims: What is told of 1xx answers to each.
+        waiting: Those that are not answered yet.
+        given_up: How many were cancelled.
     """
 
     name = b"http://store:9000"
@@ -103,7 +110,10 @@ class FakeOrigin:
     def __init__(self) -> None:
         self.bytes_in = 0
         self.heads: list[RequestHead] = []
+        self.bodies: list[IBodySource | None] = []
+        self.interims: list[Callable[[ResponseHead], None] | None] = []
         self.waiting: list[Deferred[IOriginResponse]] = []
+        self.given_up = 0
 
     @property
     def requests(self) -> int:
@@ -122,9 +132,14 @@ class FakeOrigin:
         Note a request.
         """
         self.heads.append(head)
-        asked: Deferred[IOriginResponse] = Deferred()
+        self.bodies.append(body)
+        self.interims.append(interim)
+        asked: Deferred[IOriginResponse] = Deferred(self._cancelled)
         self.waiting.append(asked)
         return asked
+
+    def _cancelled(self, _: "Deferred[IOriginResponse]") -> None:
+        self.given_up += 1
 
     def answer(self, head: ResponseHead) -> FakeResponse:
         """

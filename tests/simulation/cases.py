@@ -3,18 +3,21 @@ Clusters for tests, and what must hold after each of them.
 """
 
 import random
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import gmtime, strftime
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.http1.dates import http_date
 from eliop2p.http1.message import Header
-from eliop2p.model.ranges import content_range, parse_range
+from eliop2p.model.ranges import Interval, content_range, parse_range
+from eliop2p.proxy import objects
 from eliop2p.testing.cluster import EPOCH, Cluster, Member, Plan
 from eliop2p.testing.simclient import Answer
+from eliop2p.testing.simstore import Asked, Fault
 
 CHUNK = 64 * 1024
 PATH = b"/bucket/key"
@@ -34,6 +37,11 @@ SIGNED_RANGE: tuple[Header, ...] = (
 A signature that covers the Range header, as boto3 makes them.
 """
 
+STREAMED_CHUNKS = 12
+"""
+Objects of more chunks are read from the store in many answers.
+"""
+
 _LASTING = ("_updateLogDateTime", "_removeConnection")
 """
 What twisted.web leaves scheduled for good.
@@ -47,6 +55,13 @@ def made_up(seed: object, size: int) -> bytes:
     return random.Random(str(seed)).randbytes(size)
 
 
+def always(fault: Fault) -> Callable[[Asked], Fault]:
+    """
+    Let every answer be wrong in the same way.
+    """
+    return lambda _: fault
+
+
 class ClusterCase(SynchronousTestCase):
     """
     A test with a cluster of its own.
@@ -54,8 +69,10 @@ class ClusterCase(SynchronousTestCase):
 
     def make_cluster(self, plan: Plan) -> Cluster:
         """
-        Start a cluster, to be stopped and looked over after the test.
+        Start a cluster, to be stopped and looked over after the test. What is large to
+        it, and read from the store in many answers, is as small as its chunks are.
         """
+        self.patch(objects, "STREAMED_BYTES", STREAMED_CHUNKS * plan.chunk_size)
         directory = Path(self.mktemp())
         directory.mkdir()
         cluster = Cluster(directory, plan)
@@ -116,15 +133,23 @@ class Request:
         Tell whether an answer is what a store without faults gives.
         """
         spec = parse_range(self.range)
-        if spec is None:
-            return answer.status == 200 and answer.complete and answer.body == data
+        if spec is None or not self.has_right_bytes(answer, data):
+            return self.has_right_bytes(answer, data)
         part = spec.resolve(len(data))
         assert part is not None
+        return answer.header(b"content-range") == content_range(part, len(data))
+
+    def has_right_bytes(self, answer: Answer, data: bytes) -> bool:
+        """
+        Tell whether an answer is complete and has the bytes that were asked for.
+        """
+        spec = parse_range(self.range)
+        part = spec.resolve(len(data)) if spec else Interval(0, len(data))
+        assert part is not None
         return (
-            answer.status == 206
+            answer.status == (206 if spec else 200)
             and answer.complete
             and answer.body == data[part.start : part.stop]
-            and answer.header(b"content-range") == content_range(part, len(data))
         )
 
     def is_harmless(self, answer: Answer, versions: tuple[bytes, ...]) -> bool:
@@ -134,18 +159,13 @@ class Request:
         """
         if not answer.complete or answer.status not in (200, 206):
             return True
-        return any(self.is_right(answer, data) for data in versions)
+        return any(self.has_right_bytes(answer, data) for data in versions)
 
 
-def was_relayed(cluster: Cluster, answer: Answer) -> bool:
+def ask(cluster: Cluster, requests: Sequence[Request]) -> list[tuple[Request, Answer]]:
     """
-    Tell whether an answer is, byte for byte, what the store itself sent to a request:
-    what a client without a node would have got.
+    Send requests at the same time, and wait for all answers.
     """
-    if answer.header(b"x-cache") != b"BYPASS":
-        return False
-    number = answer.header(b"x-amz-request-id")
-    if not number:
-        return False
-    asked = cluster.store.log[int(number)]
-    return answer.status == asked.status and answer.body == asked.payload
+    reads = gatherResults([request.send(cluster) for request in requests])
+    answers = cluster.wait(reads)
+    return list(zip(requests, answers, strict=True))

@@ -4,14 +4,20 @@ Objects change in the store while they are read.
 
 import random
 
-from twisted.internet.defer import gatherResults
-
 from eliop2p.testing.cluster import Cluster, Plan
 from eliop2p.testing.simstore import NO_FAULT, Asked, Fault
-from tests.simulation.cases import CHUNK, PATH, ClusterCase, Request, made_up
+from tests.simulation.cases import (
+    CHUNK,
+    PATH,
+    ClusterCase,
+    Request,
+    always,
+    ask,
+    made_up,
+)
 
 SMALL = 8192
-ROUNDS = 40
+ROUNDS = 25
 
 
 class ChangeTests(ClusterCase):
@@ -81,10 +87,9 @@ class ChangeTests(ClusterCase):
         cluster.store.choose = choose
         wanted = rng.choice((b"", b"bytes=%d-" % rng.randrange(size)))
         requests = [Request(member, PATH, wanted) for member in cluster.members]
-        reads = gatherResults([request.send(cluster) for request in requests])
-        for request, answer in zip(requests, cluster.wait(reads), strict=True):
+        for request, answer in ask(cluster, requests):
             self.assertTrue(request.is_harmless(answer, (old, new)))
-        cluster.store.choose = lambda _: NO_FAULT
+        cluster.store.choose = always(NO_FAULT)
         cluster.store.put(PATH, new)
         for answer in cluster.read_all(PATH):
             self.assert_got(answer, new)

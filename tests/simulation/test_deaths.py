@@ -24,6 +24,12 @@ class NodeTests(ClusterCase):
     Nodes that are killed.
     """
 
+    def wait_for(self, cluster: Cluster, sent: int) -> None:
+        """
+        Wait until so many bytes have left the store.
+        """
+        cluster.until(lambda: cluster.store.sent >= sent)
+
     def check(self, victim: int, progress: float, seed: int) -> None:
         """
         Kill a node when so much of the object has left the store.
@@ -32,7 +38,7 @@ class NodeTests(ClusterCase):
         data = made_up(seed, CHUNKS * CHUNK)
         cluster.store.put(PATH, data)
         reads = [cluster.get(member, PATH) for member in cluster.members]
-        cluster.until(lambda: cluster.store.sent >= progress * len(data))
+        self.wait_for(cluster, int(progress * len(data)))
         cluster.kill_node(cluster.members[victim])
         answers = cluster.wait(gatherResults(reads))
         lost = answers.pop(victim)
@@ -69,8 +75,7 @@ class NodeTests(ClusterCase):
         cluster.store.put(PATH, data)
         reads = [cluster.get(member, PATH) for member in cluster.members]
         for number, member in enumerate(cluster.members[:-1], 1):
-            sent = number * len(data) / 5
-            cluster.until(lambda sent=sent: cluster.store.sent >= sent)
+            self.wait_for(cluster, number * len(data) // 5)
             cluster.kill_node(member)
         self.assert_got(cluster.wait(reads[-1]), data)
         cluster.wait(gatherResults(reads[:-1]))
@@ -104,7 +109,7 @@ class NodeTests(ClusterCase):
         data = made_up(15, CHUNKS * CHUNK)
         cluster.store.put(PATH, data)
         reads = [cluster.get(member, PATH) for member in cluster.members]
-        cluster.until(lambda: cluster.store.sent >= len(data) / 4)
+        self.wait_for(cluster, len(data) // 4)
         stopped = cluster.stop_node(cluster.members[0])
         for answer in cluster.wait(gatherResults(reads)):
             self.assert_got(answer, data)
@@ -118,7 +123,7 @@ class NodeTests(ClusterCase):
         data = made_up(16, CHUNKS * CHUNK)
         cluster.store.put(PATH, data)
         reads = [cluster.get(member, PATH) for member in cluster.members]
-        cluster.until(lambda: cluster.store.sent >= len(data) / 4)
+        self.wait_for(cluster, len(data) // 4)
         one, two = (member.address for member in cluster.members[:2])
         cluster.network.cut(one, two)
         cluster.pass_time(7.0)

@@ -7,6 +7,7 @@ import unittest
 from collections.abc import Callable
 from pathlib import Path
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -75,7 +76,7 @@ class ConformanceTests(SynchronousTestCase):
             settings: BackendSettings,
             dropped: Callable[[ChunkId], None],
         ) -> ICacheBackend:
-            return Hoarder(settings, dropped)
+            return Hoarder(settings, Clock(), dropped)
 
         result = outcome_of(cache_backend_tests(make))
         failed = {test.id().rpartition(".")[2] for test, _ in result.failures}

@@ -7,10 +7,18 @@ import json
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.http import FORBIDDEN, SERVICE_UNAVAILABLE, UNAUTHORIZED
+from twisted.web.http import (
+    FORBIDDEN,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    SERVICE_UNAVAILABLE,
+    UNAUTHORIZED,
+)
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from eliop2p.admin.bounded import BoundedRequest
+from eliop2p.admin.evict import Evict, EvictPage
 from eliop2p.admin.status import NodeStatus
 from eliop2p.base.metrics import Metrics
 
@@ -22,18 +30,53 @@ class _Leaf(Resource):
 
     isLeaf = True
 
-    def __init__(self, content_type: bytes, render: Callable[[Request], bytes]) -> None:
+    def __init__(self, content_type: bytes, make: Callable[[Request], bytes]) -> None:
         super().__init__()
         self._content_type = content_type
-        self._render = render
+        self._make = make
 
-    def render_GET(self, request: Request) -> bytes:
+    def render(self, request: Request) -> bytes:
+        """
+        Answer a GET or HEAD; other methods are not allowed.
+        """
         request.setHeader(b"Content-Type", self._content_type)
         request.setHeader(b"Cache-Control", b"no-store")
-        return self._render(request)
+        if request.method not in {b"GET", b"HEAD"}:
+            request.setResponseCode(NOT_ALLOWED)
+            request.setHeader(b"Allow", b"GET, HEAD")
+            return b"only GET and HEAD are allowed here\n"
+        return _unless_head(request, self._make(request))
 
 
-class _Guarded(Resource):
+def _unless_head(request: Request, body: bytes) -> bytes:
+    """
+    Give the body of an answer, which a HEAD only hears the length of.
+    """
+    if request.method != b"HEAD":
+        return body
+    request.setHeader(b"Content-Length", b"%d" % len(body))
+    return b""
+
+
+class _Branch(Resource):
+    """
+    A part of a path, which is no page itself.
+    """
+
+    def getChild(self, path: bytes, request: Request) -> Resource:  # noqa: ARG002
+        """
+        Say that there is no such page.
+        """
+        return _no_such_page()
+
+    def render(self, request: Request) -> bytes:
+        """
+        Say that there is no such page.
+        """
+        return _no_such_page().render(request)
+
+
+class _Guarded(_Branch):
     """
     Pages that ask for the operator's token.
     """
@@ -58,20 +101,51 @@ class _Guarded(Resource):
     def _check(self, request: Request) -> Resource | None:
         given = request.getHeader(b"Authorization")
         if given is None:
-            return _refusal(UNAUTHORIZED, b"a bearer token is needed: see token_file")
+            return _Refusal(UNAUTHORIZED, b"a bearer token is needed: see token_file")
         if not hmac.compare_digest(given, b"Bearer " + self._token):
-            return _refusal(FORBIDDEN, b"this is not the token in token_file")
+            return _Refusal(FORBIDDEN, b"this is not the token in token_file")
         return None
 
 
-def _refusal(status: int, text: bytes) -> Resource:
-    def render(request: Request) -> bytes:
-        request.setResponseCode(status)
-        if status == UNAUTHORIZED:
-            request.setHeader(b"WWW-Authenticate", b"Bearer")
-        return text + b"\n"
+class _Refusal(Resource):
+    """
+    A page that nobody gets, whatever the method.
+    """
 
-    return _Leaf(b"text/plain; charset=utf-8", render)
+    isLeaf = True
+
+    def __init__(self, status: int, text: bytes) -> None:
+        super().__init__()
+        self._status = status
+        self._text = text
+
+    def render(self, request: Request) -> bytes:
+        """
+        Say why.
+        """
+        request.setResponseCode(self._status)
+        request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+        request.setHeader(b"Cache-Control", b"no-store")
+        if self._status == UNAUTHORIZED:
+            request.setHeader(b"WWW-Authenticate", b"Bearer")
+        return _unless_head(request, self._text + b"\n")
+
+
+def _no_such_page() -> _Refusal:
+    return _Refusal(NOT_FOUND, b"there is no such page")
+
+
+class _AdminSite(Site):
+    """
+    A site without an access log: probes and metrics are asked for all day long.
+    """
+
+    noisy = False
+
+    def log(self, request: object) -> None:
+        """
+        Write nothing.
+        """
 
 
 def admin_site(
@@ -79,6 +153,7 @@ def admin_site(
     status: Callable[[], NodeStatus],
     token: bytes,
     clock: IReactorTime,
+    evict: Evict | None = None,
 ) -> Site:
     """
     Make the site of the admin port.
@@ -88,6 +163,7 @@ def admin_site(
         status: What ``/api/v1/status`` shows.
         token: What callers of ``/api`` must bring; empty when they need nothing.
         clock: Times connections out.
+        evict: What ``/api/v1/evict`` does; without it there is no such page.
     """
 
     def ready(request: Request) -> bytes:
@@ -97,18 +173,25 @@ def admin_site(
         return b"starting: the disk tier is still being read\n"
 
     def describe(_: Request) -> bytes:
-        return json.dumps(status().to_json(), sort_keys=True).encode() + b"\n"
+        return json.dumps(status().to_json()).encode() + b"\n"
 
     text = b"text/plain; charset=utf-8"
-    root = Resource()
+    root = _Branch()
     root.putChild(b"healthz", _Leaf(text, lambda _: b"ok\n"))
     root.putChild(b"readyz", _Leaf(text, ready))
     root.putChild(
         b"metrics",
         _Leaf(b"text/plain; version=0.0.4; charset=utf-8", lambda _: metrics.render()),
     )
-    api, version = _Guarded(token), Resource()
+    api, version = _Guarded(token), _Branch()
     root.putChild(b"api", api)
     api.putChild(b"v1", version)
     version.putChild(b"status", _Leaf(b"application/json", describe))
-    return Site(root, reactor=clock)
+    if evict is not None:
+        version.putChild(b"evict", EvictPage(evict))
+    return _AdminSite(
+        root,
+        requestFactory=BoundedRequest,
+        reactor=clock,
+        parsePOSTFormSubmission=False,
+    )

@@ -11,7 +11,7 @@ CONFIG_FLAG = ["config", "c", None, "INI file to read."]
 
 def flag_parameters(sections: tuple[str, ...]) -> list[list[str | None]]:
     """
-    Give the ``optParameters`` of :class:`twisted.python.usage.Options`: the file, and
+    Give the ``optParameters`` of ``twisted.python.usage.Options``: the file, and
     one flag for each key of some sections.
     """
     keys = [key for key in KEYS if key.section in sections]

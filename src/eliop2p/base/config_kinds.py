@@ -14,6 +14,7 @@ import attrs
 from eliop2p.base.secret import Secret
 
 MIB = 1024 * 1024
+MBIT = 1_000_000 // 8
 MAX_PORT = 65535
 
 _T = TypeVar("_T")

@@ -128,6 +128,20 @@ class CacheConfig:
     disk_cache_path: str = declare(
         kinds.DIRECTORY, "{general.data_dir}/cache", "Directory of the disk tier."
     )
+    min_free: int = declare(
+        kinds.integer(0, 1 << 30, kinds.MIB),
+        "1024",
+        "Space that stays free on the file system of the disk tier.",
+        unit="MiB",
+        name="min_free_mb",
+    )
+    scrub_rate: int = declare(
+        kinds.integer(0, 1 << 20, kinds.MBIT),
+        "80",
+        "Rate at which the disk tier is verified in the background; 0 for not at all.",
+        unit="Mbit/s",
+        name="scrub_mbps",
+    )
     chunk_size: int = declare(
         kinds.size_choice(1, 2, 4, 8),
         "8",
@@ -141,6 +155,11 @@ class CacheConfig:
     )
     disk_backend: str = declare(
         kinds.PLUGIN, "directory", "Plugin that is the disk tier."
+    )
+    eviction: str = declare(
+        kinds.choice("s3fifo", "wlru", "lru"),
+        "s3fifo",
+        "Policy that says which chunks a tier gives up.",
     )
     eviction_threshold: float = declare(
         kinds.decimal(0, 1), "0.9", "Part of a tier's size at which eviction begins."

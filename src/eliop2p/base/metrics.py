@@ -25,6 +25,11 @@ OUTCOMES = ("granted", "refused", "unreachable")
 What the store says when asked whether a client may read.
 """
 
+INTEGRITY_OUTCOMES = ("verified", "failed", "unoffered")
+"""
+What comes of holding an object against the store's own checksum of it.
+"""
+
 _SECONDS = (
     *(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
     *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0),
@@ -100,6 +105,13 @@ TABLE: tuple[MetricInfo, ...] = (
         ("outcome",),
         "What the store said when asked whether a client may read: granted, refused, "
         "or unreachable when it said nothing.",
+    ),
+    MetricInfo(
+        "eliop2p_integrity_total",
+        "counter",
+        ("outcome",),
+        "Versions of objects held against the store's own checksum: verified, failed, "
+        "or unoffered when the store gives none of the whole object.",
     ),
     MetricInfo(
         "eliop2p_cache_used_bytes",
@@ -190,6 +202,7 @@ class Metrics(Collector):
         self.peer_bytes_received = self._counter("eliop2p_peer_bytes_received_total")
         self.peer_refused = self._counter("eliop2p_peer_refused_total")
         self.auth = self._counter("eliop2p_auth_total")
+        self.integrity = self._counter("eliop2p_integrity_total")
         self.cache_used_bytes = self._gauge("eliop2p_cache_used_bytes")
         self.cache_capacity_bytes = self._gauge("eliop2p_cache_capacity_bytes")
         self.cache_chunks = self._gauge("eliop2p_cache_chunks")
@@ -206,6 +219,8 @@ class Metrics(Collector):
             self.served_bytes.labels(source)
         for outcome in OUTCOMES:
             self.auth.labels(outcome)
+        for outcome in INTEGRITY_OUTCOMES:
+            self.integrity.labels(outcome)
 
     def _counter(self, name: str) -> Counter:
         info = _BY_NAME[name]

@@ -3,7 +3,9 @@ The memory that a chunk arrives in.
 """
 
 import mmap
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from blake3 import blake3
 from twisted.internet.defer import Deferred
@@ -14,15 +16,35 @@ from eliop2p.interfaces import IChunkSink, IWorker
 from eliop2p.model.chunk import Chunk, Digest
 from eliop2p.model.ranges import Extents
 
+_MAPPED = 256 * 1024
+"""
+From this length on memory is mapped: it goes back to the system when it is freed, but
+there are only so many mappings.
+"""
+
+_HUGE = 2 * 1024 * 1024
+"""
+From this length on huge pages are asked for: the faults of small ones cost more than
+all else that a received chunk goes through.
+"""
+
 
 def allocate(length: int) -> memoryview:
     """
-    Give zeroed memory that goes back to the system when nobody refers to it any more.
+    Give zeroed memory.
 
     Args:
         length: At least 1.
     """
-    return memoryview(mmap.mmap(-1, length))
+    if length < _MAPPED:
+        return memoryview(bytearray(length))
+    if sys.platform != "linux":
+        return memoryview(mmap.mmap(-1, length))
+    memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if length >= _HUGE:
+        with suppress(OSError):  # A kernel without them.
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(memory)
 
 
 def digest_of(data: memoryview) -> Digest:
@@ -69,7 +91,7 @@ class ChunkBuffer:
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """
-        Put bytes in their place: see :class:`~eliop2p.interfaces.IChunkSink`.
+        Put bytes in their place: see :class:`eliop2p.interfaces.IChunkSink`.
 
         Those below :attr:`filled` are never changed: somebody may be reading them, and
         the digest must be that of what was read.

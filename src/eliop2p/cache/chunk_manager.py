@@ -36,7 +36,7 @@ class ChunkManager:
     having it fetched; in this order.
 
     Tells a client's request that a chunk will not be read with its right
-    (:meth:`~eliop2p.interfaces.IChunkOrigin.passed_over`) when it comes from a tier or
+    (:meth:`eliop2p.interfaces.IChunkOrigin.passed_over`) when it comes from a tier or
     with the right of another.
 
     Attributes:
@@ -195,8 +195,9 @@ class ChunkManager:
         return HandleReading(handle, "memory") if handle is not None else None
 
     async def _open_disk(self, chunk_id: ChunkId) -> IChunkReading | None:
-        if self._disk is None or not self._disk.contains(chunk_id):
+        if self._disk is None:
             return None
+        # Also one that is not known yet: it looks for it while it lists what it has.
         handle = await self._disk.open(chunk_id)
         if handle is None:
             return None

@@ -5,18 +5,27 @@ The disk tier: one file per chunk in one directory.
 import errno
 from collections.abc import Callable, Iterator
 
-from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from eliop2p.base.errors import CorruptChunk
+from eliop2p.cache.disk_ceiling import Ceiling
+from eliop2p.cache.disk_claim import DirectoryGone
 from eliop2p.cache.disk_handle import DiskEntry, DiskHandle, close_unwanted
-from eliop2p.cache.files import ChunkFiles, Found
+from eliop2p.cache.disk_inventory import Inventory
+from eliop2p.cache.disk_recent import Recency
+from eliop2p.cache.disk_shelf import Shelf
+from eliop2p.cache.disk_survey import Survey
+from eliop2p.cache.files import ChunkFiles
 from eliop2p.cache.health import Health
-from eliop2p.cache.layout import FOLDERS, ChunkName, size_on_disk
-from eliop2p.cache.lru import LruOrder
+from eliop2p.cache.holdings import Holdings
+from eliop2p.cache.layout import ChunkName, size_on_disk
+from eliop2p.cache.policies import make_holdings
+from eliop2p.cache.scrub import Scrubber
+from eliop2p.cache.sync import GroupSync
 from eliop2p.cache.tasks import Tasks
 from eliop2p.interfaces import (
     BackendSettings,
@@ -30,6 +39,11 @@ from eliop2p.model.chunk import ChunkId, Digest
 
 _log = Logger()
 
+_OF_ONE_FILE = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR}
+"""
+Errors that say nothing about the rest of the disk.
+"""
+
 
 @implementer(ICacheBackend)
 class DirectoryBackend:
@@ -37,8 +51,7 @@ class DirectoryBackend:
     Keeps chunks in files, within a number of bytes that is never exceeded on the disk.
 
     Victims are gone before new bytes are written, and files that are being written or
-    that are not ours count too. Until :meth:`start` has fired nothing is taken in,
-    because nobody knows yet how much there is.
+    that are not ours count too.
 
     Attributes:
         open_handles: How many handles have not been closed.
@@ -47,7 +60,7 @@ class DirectoryBackend:
         files: The directory, claimed.
         settings: The bounds.
         worker: Where files are touched.
-        clock: Says when to try a failing disk again.
+        clock: Says when to sync, to scrub and to try a failing disk again.
         dropped: Told of chunks that are evicted, corrupt or have vanished.
     """
 
@@ -62,53 +75,86 @@ class DirectoryBackend:
         self.open_handles = 0
         self._files = files
         self._worker = worker
-        self._dropped = dropped
-        self._order: LruOrder[DiskEntry] = LruOrder(
-            settings.capacity, settings.eviction_threshold, settings.eviction_target
-        )
-        self._health = Health(str(files.root), clock)
+        self._holdings: Holdings[DiskEntry] = make_holdings(settings, clock.seconds)
         self._tasks = Tasks()
-        self._room = DeferredLock()
         self._writing: set[ChunkId] = set()
-        self._leaving: set[ChunkId] = set()
-        self._complete = False
         self._stopping = False
+        self._largest = 0
+        self._corrupt = {"disk": 0, "scrub": 0}
+        self._health = Health(str(files.root), clock, self._probe)
+        self._ceiling = Ceiling(files, settings.capacity, worker)
+        self._shelf = Shelf(
+            files,
+            holdings=self._holdings,
+            ceiling=self._ceiling,
+            worker=worker,
+            health=self._health,
+            dropped=dropped,
+        )
+        self._recency = Recency(files, self._shelf, worker, clock)
+        self._survey = Survey(
+            files,
+            shelf=self._shelf,
+            inventory=Inventory(files, self._shelf, worker, self._writing),
+            ceiling=self._ceiling,
+            recency=self._recency,
+            worker=worker,
+            clock=clock,
+        )
+        self._sync = GroupSync(files, worker, clock, self._synced, self._health.failed)
+        self._scrubber = Scrubber(
+            files,
+            worker,
+            clock,
+            rate=settings.scrub_rate,
+            wanted=self._is_to_scrub,
+            failed=self._scrubbed_badly,
+        )
 
     def start(self) -> Deferred[None]:
         """
-        List the directory.
+        List the directory. When that fails it is done later.
         """
-        return self._tasks.run(self._scan())
+        return self._tasks.run(self._start())
 
     def stop(self) -> Deferred[None]:
         """
-        Finish what is being written and unlock the directory.
+        Finish what is being written, sync it, and unlock the directory.
         """
         self._stopping = True
-        return self._tasks.idle().addCallback(lambda _: self._files.release())
+        return Deferred.fromCoroutine(self._stop())
 
     def contains(self, chunk_id: ChunkId) -> bool:
         """
         Tell whether the chunk has been found or written.
         """
-        return self._order.get(chunk_id) is not None
+        return self._holdings.get(chunk_id) is not None
 
     def digest_of(self, chunk_id: ChunkId) -> Digest | None:
         """
         Give the digest in the name of a chunk.
         """
-        entry = self._order.get(chunk_id)
+        entry = self._holdings.get(chunk_id)
         return entry.digest if entry else None
+
+    def is_synced(self, chunk_id: ChunkId) -> bool:
+        """
+        Tell whether a chunk is known to survive a power failure, which is not known of
+        those that an earlier process left.
+        """
+        entry = self._holdings.get(chunk_id)
+        return entry is not None and entry.synced
 
     def open(self, chunk_id: ChunkId) -> Deferred[IChunkHandle | None]:
         """
         Open a chunk after reading it through; a chunk that is open is not read again.
+
+        While the directory is being listed, a chunk is looked for where it would be.
         """
-        entry = self._order.get(chunk_id)
-        if entry is None:
+        entry = self._holdings.get(chunk_id)
+        if entry is None and not self._is_to_be_found(chunk_id):
             return succeed(None)
-        self._order.touch(entry)
-        return self._tasks.run(self._open(entry), close_unwanted)
+        return self._tasks.run(self._open(chunk_id), close_unwanted)
 
     def put(
         self, chunk_id: ChunkId, data: memoryview, digest: Digest
@@ -116,9 +162,7 @@ class DirectoryBackend:
         """
         Write a chunk. One whose file is just being written or removed is refused.
         """
-        entry = self._order.get(chunk_id)
-        if entry is not None and entry.digest == digest:
-            self._order.touch(entry)
+        if self._has(chunk_id, digest):
             return succeed(True)
         if not self._takes(chunk_id):
             return succeed(False)
@@ -128,79 +172,118 @@ class DirectoryBackend:
         """
         Drop a chunk.
         """
-        entry = self._order.get(chunk_id)
-        if entry is None:
+        entry = self._holdings.get(chunk_id)
+        if entry is None and not self._is_to_be_found(chunk_id):
             return succeed(False)
-        self._take_out((entry,))
-        return self._tasks.run(self._unlink((entry,))).addCallback(lambda _: True)
+        return self._tasks.run(self._remove(chunk_id))
 
     def chunk_ids(self) -> Iterator[ChunkId]:
         """
         Name every chunk found or written.
         """
-        return iter([entry.chunk_id for entry in self._order])
+        return iter([entry.chunk_id for entry in self._holdings])
 
     def usage(self) -> CacheUsage:
         """
         Tell how full the directory is.
         """
         return CacheUsage(
-            self._order.used,
-            self._order.capacity,
-            len(self._order),
+            self._holdings.used,
+            self._holdings.capacity,
+            len(self._holdings),
             self._health.trouble,
+            self._scrubber.bytes,
+            self._corrupt["disk"],
+            self._corrupt["scrub"],
         )
 
-    def _takes(self, chunk_id: ChunkId) -> bool:
-        return (
-            self._complete
-            and not self._stopping
-            and chunk_id not in self._writing
-            and chunk_id not in self._leaving
-            and self._health.allows()
-        )
+    def note_replicas(self, chunk_id: ChunkId, replicas: int) -> None:
+        """
+        Learn how many other nodes hold a chunk.
+        """
+        self._holdings.note_replicas(chunk_id, replicas)
 
-    async def _scan(self) -> None:
+    # --- life
+
+    async def _start(self) -> None:
         try:
-            await self._worker.run(self._files.clear_temporary)
-            self._order.reserve(await self._worker.run(self._files.scan_root))
-            for folder in FOLDERS:
-                if self._stopping:
-                    return
-                await self._take(await self._worker.run(self._files.scan, folder))
+            await self._survey.run()
         except OSError as error:
             self._health.failed(error)
+        else:
+            self._listed()
+
+    def _listed(self) -> None:
+        if not self._stopping:
+            self._tasks.run(self._survey.recall())
+            self._scrubber.start()
+
+    async def _stop(self) -> None:
+        self._survey.stop()
+        self._health.stop()
+        await self._scrubber.stop()
+        await self._tasks.idle()
+        await self._sync.flush()
+        await self._recency.close()
+        if self._survey.inventory.complete and not self._health.gone:
+            try:
+                await self._shelf.settle()
+            except OSError as error:
+                self._health.failed(error)
+        self._files.release()
+
+    def _probe(self) -> Deferred[None]:
+        return self._tasks.run(self._recover())
+
+    async def _recover(self) -> None:
+        """
+        Try the disk, and take stock of it if that is necessary.
+
+        Raises:
+            OSError: It is not well.
+        """
+        await self._worker.run(self._files.probe, self._largest)
+        if self._health.gone:
+            await self._survey.run_again()
+        elif not self._survey.inventory.complete:
+            await self._survey.run()
+        else:
             return
-        self._complete = True
-        await self._drop(self._order.victims(0))
+        self._listed()
 
-    async def _take(self, found: Found) -> None:
-        self._order.reserve(found.unknown)
-        double = []
-        for name in found.names:
-            entry = DiskEntry(
-                name.chunk_id, name.digest, name.length, size_on_disk(name.length)
-            )
-            if self.contains(name.chunk_id):
-                double.append(entry)
-            else:
-                self._order.add(entry)
-        if double:
-            names = tuple(entry.name for entry in double)
-            for entry, error in zip(
-                double, await self._worker.run(self._files.remove, names), strict=True
-            ):
-                self._order.reserve(entry.size if error else 0)
+    # --- reading
 
-    async def _open(self, entry: DiskEntry) -> IChunkHandle | None:
+    def _is_to_be_found(self, chunk_id: ChunkId) -> bool:
+        return not (self._stopping or self._survey.inventory.covers(chunk_id))
+
+    async def _find(self, chunk_id: ChunkId) -> DiskEntry | None:
+        if self._is_to_be_found(chunk_id):
+            try:
+                await self._survey.inventory.list_folder(chunk_id[0])
+            except OSError as error:
+                self._health.failed(error)
+        return self._holdings.get(chunk_id)
+
+    def _touch(self, entry: DiskEntry) -> None:
+        counted = entry.counted
+        self._holdings.touch(entry)
+        if entry.counted != counted:
+            entry.uses += 1
+            self._recency.note(entry.chunk_id, entry.uses)
+
+    async def _open(self, chunk_id: ChunkId) -> IChunkHandle | None:
+        entry = await self._find(chunk_id)
+        if entry is None:
+            return None
+        self._touch(entry)
         # Pinned before it is waited for, so that no other reader closes the file.
-        self._order.pin(entry)
+        self._holdings.pin(entry)
         try:
             if entry.fd < 0:
                 await self._descriptor(entry)
         finally:
             if entry.fd < 0:
-                self._unpin(entry)
+                self._shelf.unpin(entry)
         if entry.fd < 0:
             return None
         self.open_handles += 1
@@ -215,102 +298,106 @@ class DirectoryBackend:
         entry.waiting = []
         try:
             entry.fd = await self._worker.run(self._files.open_checked, entry.name)
-        except (FileNotFoundError, CorruptChunk) as error:
-            await self._lost(entry, error)
-        except OSError as error:
-            self._health.failed(error)
-            if error.errno == errno.EIO:
-                await self._lost(entry, error)
+        except (CorruptChunk, OSError) as error:
+            await self._unreadable(entry, error, "disk")
         finally:
             waiting, entry.waiting = entry.waiting, None
             for waiter in waiting:
                 waiter.callback(None)
 
-    async def _lost(self, entry: DiskEntry, error: Exception) -> None:
-        _log.warn(
-            "disk cache: dropping a chunk that cannot be read: {error}", error=error
-        )
+    async def _unreadable(
+        self, entry: DiskEntry, error: CorruptChunk | OSError, where: str
+    ) -> None:
+        """
+        Drop a chunk if it is the chunk that is wrong and not the disk.
+        """
+        if isinstance(error, OSError):
+            one = error.errno in _OF_ONE_FILE and not isinstance(error, DirectoryGone)
+            if not one:
+                self._health.failed(error)
+            if not one and error.errno != errno.EIO:
+                return
         if entry.held:
-            await self._drop((entry,))
+            self._corrupt[where] += not isinstance(error, FileNotFoundError)
+            _log.warn(
+                "disk cache: dropping a chunk that cannot be read: {error}", error=error
+            )
+            await self._shelf.drop((entry,))
 
     def _closed(self, entry: DiskEntry) -> None:
         self.open_handles -= 1
-        self._unpin(entry)
+        self._shelf.unpin(entry)
 
-    def _unpin(self, entry: DiskEntry) -> None:
-        if entry.pins == 1:
-            entry.close_file()
-        self._order.unpin(entry)
+    # --- writing
+
+    def _has(self, chunk_id: ChunkId, digest: Digest) -> bool:
+        entry = self._holdings.get(chunk_id)
+        if entry is None or entry.digest != digest:
+            return False
+        self._touch(entry)
+        return True
+
+    def _takes(self, chunk_id: ChunkId) -> bool:
+        return (
+            self._survey.accepts
+            and not self._stopping
+            and chunk_id not in self._writing
+            and chunk_id not in self._shelf.leaving
+            and self._health.allows()
+        )
 
     async def _put(self, chunk_id: ChunkId, data: memoryview, digest: Digest) -> bool:
+        self._largest = max(self._largest, len(data))
+        await self._find(chunk_id)
+        await self._sync.room()
+        if self._has(chunk_id, digest):
+            return True
+        if not self._takes(chunk_id):
+            return False
         self._writing.add(chunk_id)
-        size = size_on_disk(len(data))
         try:
-            if not await self._make_room(chunk_id, size):
+            size = size_on_disk(len(data))
+            if not await self._shelf.make_room(chunk_id, size):
                 return False
             name = ChunkName(chunk_id, len(data), digest)
-            if not await self._write(name, data, size):
+            if not await self._shelf.write(name, data):
                 return False
         finally:
             self._writing.discard(chunk_id)
-        self._order.add(DiskEntry(chunk_id, digest, len(data), size))
+        self._holdings.add(DiskEntry(chunk_id, digest, len(data), size))
+        self._sync.written(name)
+        self._recency.note(chunk_id, 0)
         return True
 
-    async def _make_room(self, chunk_id: ChunkId, size: int) -> bool:
-        """
-        Reserve bytes, one caller at a time: a later one must not take the room that an
-        earlier one has had made.
-        """
-        await self._room.acquire()
-        try:
-            earlier = self._order.get(chunk_id)
-            if earlier is not None:  # With another digest.
-                await self._drop((earlier,))
-            await self._drop(self._order.victims(size))
-            if not self._order.fits(size):
-                return False
-            self._order.reserve(size)
-        finally:
-            self._room.release()
-        return True
-
-    async def _write(self, name: ChunkName, data: memoryview, size: int) -> bool:
-        try:
-            await self._worker.run(self._files.write, name, data)
-        except OSError as error:
-            self._health.failed(error)
-            if await self._worker.run(self._files.remove_temporary, name):
-                self._order.release(size)
+    async def _remove(self, chunk_id: ChunkId) -> bool:
+        entry = await self._find(chunk_id)
+        if entry is None:
             return False
-        self._health.worked()
-        self._order.release(size)
+        self._shelf.take_out((entry,))
+        await self._shelf.unlink((entry,))
         return True
 
-    async def _drop(self, entries: tuple[DiskEntry, ...]) -> None:
-        if entries:
-            self._take_out(entries)
-            for entry in entries:
-                self._dropped(entry.chunk_id)
-            await self._unlink(entries)
+    def _synced(self, names: tuple[ChunkName, ...]) -> None:
+        for name in names:
+            entry = self._holdings.get(name.chunk_id)
+            if entry is not None and entry.digest == name.digest:
+                entry.synced = True
 
-    def _take_out(self, entries: tuple[DiskEntry, ...]) -> None:
-        """
-        Forget chunks; their bytes count until :meth:`_unlink` is done.
-        """
-        for entry in entries:
-            self._order.pin(entry)
-            self._order.remove(entry)
-            self._leaving.add(entry.chunk_id)
+    # --- scrubbing
 
-    async def _unlink(self, entries: tuple[DiskEntry, ...]) -> None:
-        names = tuple(entry.name for entry in entries)
-        errors = await self._worker.run(self._files.remove, names)
-        for entry, error in zip(entries, errors, strict=True):
-            self._leaving.discard(entry.chunk_id)
-            if error is not None:
-                self._health.failed(error)
-                self._order.reserve(entry.size)
-            self._unpin(entry)
+    def _is_to_scrub(self, name: ChunkName) -> bool:
+        entry = self._holdings.get(name.chunk_id)
+        return entry is not None and entry.digest == name.digest and not entry.pins
+
+    def _scrubbed_badly(
+        self, name: ChunkName, error: CorruptChunk | OSError
+    ) -> Deferred[None]:
+        return self._tasks.run(self._drop_bad(name, error))
+
+    async def _drop_bad(self, name: ChunkName, error: CorruptChunk | OSError) -> None:
+        entry = self._holdings.get(name.chunk_id)
+        if entry is not None and entry.digest == name.digest:
+            await self._unreadable(entry, error, "scrub")
 
 
 @implementer(IPlugin, ICacheBackendFactory)
@@ -331,6 +418,6 @@ class DirectoryFactory:
         """
         Claim the directory and make a backend.
         """
-        files = ChunkFiles(settings.path)
+        files = ChunkFiles(settings.path, settings.min_free)
         files.claim()
         return DirectoryBackend(files, settings, worker, clock, dropped)

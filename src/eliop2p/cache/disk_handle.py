@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from eliop2p.base.errors import LocalProtocolError
+from eliop2p.cache.holdings import Entry
 from eliop2p.cache.layout import ChunkName
-from eliop2p.cache.lru import Entry
 from eliop2p.interfaces import IChunkHandle
 from eliop2p.model.span import FileSpan, Span
 
@@ -24,10 +24,14 @@ class DiskEntry(Entry):
     Attributes:
         fd: Its file while that is open and checked, else -1.
         waiting: Who waits for the file to be checked; None when nobody checks it.
+        uses: How often it has been used.
+        synced: Whether it is known to survive a power failure.
     """
 
     fd: int = -1
     waiting: "list[Deferred[None]] | None" = None
+    uses: int = 0
+    synced: bool = False
 
     @property
     def name(self) -> ChunkName:

@@ -2,29 +2,30 @@
 The blocking half of the directory tier: every call into the file system.
 """
 
-import contextlib
 import errno
-import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
 from blake3 import blake3
 
-from eliop2p.base.errors import CorruptChunk, StartError
+from eliop2p.base.errors import CorruptChunk
+from eliop2p.cache.disk_claim import Claim, sync_directory
 from eliop2p.cache.layout import (
+    CEILING_FILE,
     FOLDERS,
-    FORMAT,
-    FORMAT_FILE,
-    LOCK_FILE,
+    RECENT_FILE,
+    RECENT_OLD_FILE,
     TEMPORARY,
     ChunkName,
-    parse_name,
+    ParsedNames,
+    parse_names,
     size_on_disk,
 )
 
 _PIECE = 1024 * 1024
-_SETTING = "[cache] disk_cache_path"
+_OWN = {CEILING_FILE, RECENT_FILE, RECENT_OLD_FILE}
 
 
 @attrs.frozen
@@ -37,8 +38,24 @@ class Found:
         unknown: Bytes in files that are not ours.
     """
 
-    names: tuple[ChunkName, ...]
+    names: ParsedNames
     unknown: int
+
+
+class ShortOfSpace(OSError):
+    """
+    The file system must keep more bytes free than it has.
+
+    Attributes:
+        missing: How many bytes must become free before the write.
+    """
+
+    def __init__(self, missing: int, min_free: int) -> None:
+        super().__init__(
+            errno.ENOSPC,
+            f"its file system has less than {min_free >> 20} MiB free (min_free_mb)",
+        )
+        self.missing = missing
 
 
 def _size_below(path: Path) -> int:
@@ -68,15 +85,17 @@ def _allocate(fd: int, length: int) -> None:
 
 class ChunkFiles:
     """
-    The files in one directory. Knows no state but the lock; safe in several threads.
+    The files in one directory. Knows no state but the claim; safe in several threads.
 
     Args:
         path: The directory.
+        min_free: Bytes that the file system must have free after a write.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, min_free: int = 0) -> None:
         self.root = Path(path)
-        self._lock = -1
+        self._min_free = min_free
+        self._claim = Claim(self.root)
 
     def claim(self) -> None:
         """
@@ -85,29 +104,22 @@ class ChunkFiles:
         Raises:
             StartError: It is of a later format, in use, or cannot be written to.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
-        except OSError as error:
-            raise StartError(f"{_SETTING}: {self.root}: {error.strerror}") from error
-        try:
-            self._check_format()
-            for name in (TEMPORARY, *FOLDERS):
-                (self.root / name).mkdir(exist_ok=True)
-        except OSError as error:
-            self.release()
-            raise StartError(f"{_SETTING}: {self.root}: {error.strerror}") from error
-        except StartError:
-            self.release()
-            raise
+        self._claim.take()
 
     def release(self) -> None:
         """
         Let another process have the directory.
         """
-        lock, self._lock = self._lock, -1
-        if lock >= 0:
-            os.close(lock)
+        self._claim.release()
+
+    def check_there(self) -> None:
+        """
+        See that the directory is there.
+
+        Raises:
+            DirectoryGone: It is not.
+        """
+        self._claim.check()
 
     def clear_temporary(self) -> None:
         """
@@ -118,47 +130,46 @@ class ChunkFiles:
 
     def scan_root(self) -> int:
         """
-        Give the bytes of everything in the directory that is not in one of the folders.
+        Give the bytes of everything in the directory that is neither in one of the
+        folders nor counted by who writes it.
         """
-        total = 0
-        for path in self.root.iterdir():
-            if path.name in FOLDERS:
-                continue
-            total += _size_below(path) if path.is_dir() else 0
-            total += 0 if path.is_dir() else size_on_disk(path.lstat().st_size)
-        return total
+        return sum(
+            _size_of(path)
+            for path in self.root.iterdir()
+            if path.name not in FOLDERS and path.name not in _OWN
+        )
 
-    def scan(self, folder: str) -> Found:
+    def scan(self, number: int) -> Found:
         """
         List one folder without looking into its files.
+
+        Args:
+            number: Which: the first byte of the chunk ids in it.
+
+        Raises:
+            DirectoryGone: It is not there, nor is anything else.
         """
-        names = []
-        unknown = 0
+        folder = self.root / FOLDERS[number]
         try:
-            with os.scandir(self.root / folder) as entries:
-                for entry in entries:
-                    name = parse_name(folder, entry.name)
-                    if name is not None:
-                        names.append(name)
-                    elif entry.is_dir(follow_symlinks=False):
-                        unknown += _size_below(Path(entry.path))
-                    else:
-                        info = entry.stat(follow_symlinks=False)
-                        unknown += size_on_disk(info.st_size)
+            names = parse_names(number, os.listdir(folder))
         except FileNotFoundError:
-            return Found((), 0)
-        return Found(tuple(names), unknown)
+            self._claim.check()
+            names = parse_names(number, [])
+        return Found(names, sum(_size_of(folder / name) for name in names.others))
 
     def write(self, name: ChunkName, data: memoryview) -> None:
         """
         Make a chunk appear, complete, under its name.
 
-        It is not synced: after a power failure the digest tells what was lost.
+        It is not synced: until :meth:`sync` the digest tells what a power failure has
+        destroyed.
 
         Raises:
+            ShortOfSpace: Too little would be left free.
             OSError: It did not appear.
         """
-        self._check_there(name)
+        self._claim.check()
+        self._check_free(len(data))
         temporary = self.root / TEMPORARY / str(name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         fd = os.open(temporary, flags, 0o600)
@@ -182,6 +193,27 @@ class ChunkFiles:
             return False
         return True
 
+    def sync(self, names: Iterable[ChunkName]) -> None:
+        """
+        Let chunks survive a power failure; those that have been removed are left out.
+
+        Raises:
+            OSError: It is not certain that they would.
+        """
+        folders = set()
+        for name in names:
+            try:
+                fd = os.open(self.root / name.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                os.fdatasync(fd)
+            finally:
+                os.close(fd)
+            folders.add(FOLDERS[name.chunk_id[0]])
+        for folder in sorted(folders):
+            sync_directory(self.root / folder)
+
     def open_checked(self, name: ChunkName) -> int:
         """
         Open a chunk and read it through.
@@ -191,15 +223,40 @@ class ChunkFiles:
 
         Raises:
             CorruptChunk: It has another length or content than its name says.
+            FileNotFoundError: It was removed.
+            DirectoryGone: So was everything.
             OSError: It cannot be read.
         """
-        fd = os.open(self.root / name.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _check(fd, name)
+            fd = _open(self.root / name.path)
+        except FileNotFoundError:
+            self._claim.check()
+            raise
+        try:
+            check_content(fd, name)
         except BaseException:
             os.close(fd)
             raise
         return fd
+
+    def verify(self, name: ChunkName) -> None:
+        """
+        Read a chunk through from the disk itself, and leave it out of the page cache.
+
+        Raises:
+            As :meth:`open_checked`.
+        """
+        try:
+            fd = _open(self.root / name.path)
+        except FileNotFoundError:
+            self._claim.check()
+            raise
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            check_content(fd, name)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
 
     def remove(self, names: tuple[ChunkName, ...]) -> tuple[OSError | None, ...]:
         """
@@ -210,6 +267,29 @@ class ChunkFiles:
         """
         return tuple(self._remove(name) for name in names)
 
+    def probe(self, length: int) -> None:
+        """
+        Find out whether the directory can be written to again, making it ours anew.
+
+        Args:
+            length: What must fit.
+
+        Raises:
+            ShortOfSpace: Too little would be left free.
+            OSError: It cannot be written to.
+        """
+        self._claim.renew()
+        self._check_free(length)
+        path = self.root / TEMPORARY / "probe"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(fd, memoryview(bytes(1)))
+            _allocate(fd, max(length, 1))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+
     def _remove(self, name: ChunkName) -> OSError | None:
         try:
             (self.root / name.path).unlink(missing_ok=True)
@@ -217,47 +297,41 @@ class ChunkFiles:
             return error
         return None
 
-    def _check_there(self, name: ChunkName) -> None:
-        """
-        Never write into the empty directory that an unmounted disk leaves behind.
-        """
-        if not (self.root / FORMAT_FILE).exists():
-            raise FileNotFoundError(errno.ENOENT, "the directory has gone")
-        for folder in (TEMPORARY, FOLDERS[name.chunk_id[0]]):
-            (self.root / folder).mkdir(exist_ok=True)
-
-    def _take_lock(self) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        lock = os.open(self.root / LOCK_FILE, flags, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise StartError(
-                f"{_SETTING}: {self.root} is in use by another process; "
-                "give each node a directory of its own"
-            ) from None
-        except OSError:
-            os.close(lock)
-            raise
-        self._lock = lock
-
-    def _check_format(self) -> None:
-        marker = self.root / FORMAT_FILE
-        text = ""
-        with contextlib.suppress(FileNotFoundError):
-            text = marker.read_text(encoding="ascii", errors="replace").strip()
-        if not text:  # A new directory, or a power failure while it was new.
-            marker.write_text(f"{FORMAT}\n", encoding="ascii")
-        elif text != str(FORMAT):
-            raise StartError(
-                f"{_SETTING}: {self.root} has format {text[:20]!r}, and this version "
-                f"knows only {FORMAT}: use the version that wrote it, or another "
-                "directory"
-            )
+    def _check_free(self, length: int) -> None:
+        if not self._min_free:
+            return
+        found = os.statvfs(self.root)
+        missing = self._min_free + length - found.f_bavail * found.f_frsize
+        if missing > 0:
+            raise ShortOfSpace(missing, self._min_free)
 
 
-def _check(fd: int, name: ChunkName) -> None:
+def _size_of(path: Path) -> int:
+    if path.is_dir() and not path.is_symlink():
+        return _size_below(path)
+    try:
+        return size_on_disk(path.lstat().st_size)
+    except FileNotFoundError:
+        return 0
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise CorruptChunk(f"{path.name} is a link") from error
+        raise
+
+
+def check_content(fd: int, name: ChunkName) -> None:
+    """
+    Compare a file with its name.
+
+    Raises:
+        CorruptChunk: It has another length or content.
+        OSError: It cannot be read.
+    """
     size = os.fstat(fd).st_size
     if size != name.length:
         raise CorruptChunk(f"{name} has {size} bytes")

@@ -52,7 +52,8 @@ class Flight:
         self._worker = worker
         self._empty = empty
         self._release: Callable[[], None] | None = None
-        self._readings: set[FlightReading] = set()
+        # Not a set: they are told in the order in which they came.
+        self._readings: dict[FlightReading, None] = {}
 
     @property
     def filled(self) -> int:
@@ -93,14 +94,14 @@ class Flight:
         if origin is not None:
             self.origins.join(origin)
         reading = FlightReading(self, origin)
-        self._readings.add(reading)
+        self._readings[reading] = None
         return reading
 
     def leave(self, reading: "FlightReading", origin: IChunkOrigin | None) -> None:
         """
         Read no more.
         """
-        self._readings.discard(reading)
+        self._readings.pop(reading, None)
         if origin is not None:
             self.origins.leave(origin)
         if self._readings:

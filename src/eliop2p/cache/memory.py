@@ -11,7 +11,8 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from eliop2p.base.errors import LocalProtocolError
-from eliop2p.cache.lru import Entry, LruOrder
+from eliop2p.cache.holdings import Entry, Holdings
+from eliop2p.cache.policies import make_holdings
 from eliop2p.interfaces import (
     BackendSettings,
     CacheUsage,
@@ -78,16 +79,22 @@ class MemoryBackend:
 
     Attributes:
         open_handles: How many handles have not been closed.
+
+    Args:
+        settings: The bounds.
+        clock: Tells uses apart.
+        dropped: Told of chunks that are evicted.
     """
 
     def __init__(
-        self, settings: BackendSettings, dropped: Callable[[ChunkId], None]
+        self,
+        settings: BackendSettings,
+        clock: IReactorTime,
+        dropped: Callable[[ChunkId], None],
     ) -> None:
         self.open_handles = 0
         self._dropped = dropped
-        self._order: LruOrder[MemoryEntry] = LruOrder(
-            settings.capacity, settings.eviction_threshold, settings.eviction_target
-        )
+        self._holdings: Holdings[MemoryEntry] = make_holdings(settings, clock.seconds)
 
     def start(self) -> Deferred[None]:
         """
@@ -105,24 +112,24 @@ class MemoryBackend:
         """
         Tell whether the chunk is held.
         """
-        return self._order.get(chunk_id) is not None
+        return self._holdings.get(chunk_id) is not None
 
     def digest_of(self, chunk_id: ChunkId) -> Digest | None:
         """
         Give the digest of a chunk that is held.
         """
-        entry = self._order.get(chunk_id)
+        entry = self._holdings.get(chunk_id)
         return entry.digest if entry else None
 
     def open(self, chunk_id: ChunkId) -> Deferred[IChunkHandle | None]:
         """
         Open a chunk.
         """
-        entry = self._order.get(chunk_id)
+        entry = self._holdings.get(chunk_id)
         if entry is None:
             return succeed(None)
-        self._order.touch(entry)
-        self._order.pin(entry)
+        self._holdings.touch(entry)
+        self._holdings.pin(entry)
         self.open_handles += 1
         return succeed(MemoryHandle(entry, self._closed))
 
@@ -132,18 +139,18 @@ class MemoryBackend:
         """
         Keep the view of a chunk.
         """
-        present = self._order.get(chunk_id)
+        present = self._holdings.get(chunk_id)
         if present is not None and present.digest == digest:
-            self._order.touch(present)
+            self._holdings.touch(present)
             return succeed(True)
-        gone = list(self._order.victims(len(data)))
+        gone = list(self._holdings.victims(len(data)))
         if present is not None and present not in gone:
             gone.append(present)
         for entry in gone:
-            self._order.remove(entry)
-        kept = self._order.fits(len(data))
+            self._holdings.remove(entry)
+        kept = self._holdings.fits(len(data))
         if kept:
-            self._order.add(
+            self._holdings.add(
                 MemoryEntry(chunk_id, digest, len(data), len(data), data=data)
             )
         for entry in gone:
@@ -155,26 +162,32 @@ class MemoryBackend:
         """
         Drop a chunk.
         """
-        entry = self._order.get(chunk_id)
+        entry = self._holdings.get(chunk_id)
         if entry is not None:
-            self._order.remove(entry)
+            self._holdings.remove(entry)
         return succeed(entry is not None)
 
     def chunk_ids(self) -> Iterator[ChunkId]:
         """
         Name every chunk held.
         """
-        return iter([entry.chunk_id for entry in self._order])
+        return iter([entry.chunk_id for entry in self._holdings])
 
     def usage(self) -> CacheUsage:
         """
         Tell how full the memory is.
         """
-        return CacheUsage(self._order.used, self._order.capacity, len(self._order))
+        return CacheUsage(self._holdings.used, self._holdings.capacity, len(self._holdings))
+
+    def note_replicas(self, chunk_id: ChunkId, replicas: int) -> None:
+        """
+        Learn how many other nodes hold a chunk.
+        """
+        self._holdings.note_replicas(chunk_id, replicas)
 
     def _closed(self, entry: MemoryEntry) -> None:
         self.open_handles -= 1
-        self._order.unpin(entry)
+        self._holdings.unpin(entry)
 
 
 @implementer(IPlugin, ICacheBackendFactory)
@@ -193,7 +206,7 @@ class MemoryFactory:
         dropped: Callable[[ChunkId], None],
     ) -> ICacheBackend:
         """
-        Make a backend; neither the worker nor the clock is needed.
+        Make a backend; it needs no worker.
         """
-        del worker, clock
-        return MemoryBackend(settings, dropped)
+        del worker
+        return MemoryBackend(settings, clock, dropped)

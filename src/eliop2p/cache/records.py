@@ -11,8 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from eliop2p.base.errors import RemoteProtocolError
 from eliop2p.interfaces import IRecordStore, IWorker
 from eliop2p.model.chunk import ObjectId
+from eliop2p.model.record import decode_record
 
 _log = Logger()
 
@@ -24,13 +26,35 @@ How many uses are remembered before they are written down together.
 _Action = Callable[[sqlite3.Connection], None]
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (
+CREATE TABLE IF NOT EXISTS objects (
     object_id BLOB PRIMARY KEY,
     record BLOB NOT NULL,
-    used INTEGER NOT NULL
+    used INTEGER NOT NULL,
+    bucket BLOB NOT NULL,
+    key BLOB NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS records_by_use ON records (used);
+CREATE INDEX IF NOT EXISTS objects_by_use ON objects (used);
+CREATE INDEX IF NOT EXISTS objects_by_name ON objects (bucket, key);
 """
+
+
+def _name_of(record: bytes) -> tuple[bytes, bytes]:
+    """
+    Read the bucket and the key that a record is of; empty when it is unreadable.
+    """
+    try:
+        key = decode_record(record).key
+    except RemoteProtocolError:
+        return b"", b""
+    return key.bucket, key.key
+
+
+def _behind(prefix: bytes) -> bytes:
+    """
+    Give the first key behind all those that begin with a prefix; empty for none.
+    """
+    stem = prefix.rstrip(b"\xff")
+    return stem[:-1] + bytes([stem[-1] + 1]) if stem else b""
 
 
 class _Table:
@@ -58,7 +82,7 @@ class _Table:
         found: list[bytes] = []
 
         def read(connection: sqlite3.Connection) -> None:
-            query = "SELECT record FROM records WHERE object_id = ?"
+            query = "SELECT record FROM objects WHERE object_id = ?"
             for (record,) in connection.execute(query, (object_id,)):
                 found.append(bytes(record))
             if found:
@@ -74,16 +98,17 @@ class _Table:
         """
         Write a record, removing the ones least recently used when there are too many.
         """
+        name = _name_of(record)
 
         def write(connection: sqlite3.Connection) -> None:
             present = connection.execute(
-                "SELECT 1 FROM records WHERE object_id = ?", (object_id,)
+                "SELECT 1 FROM objects WHERE object_id = ?", (object_id,)
             ).fetchone()
             self._uses.pop(object_id, None)
             self._next_use += 1
             connection.execute(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
-                (object_id, record, self._next_use),
+                "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)",
+                (object_id, record, self._next_use, *name),
             )
             self._count += present is None
             if self._count > self._limit:
@@ -98,12 +123,32 @@ class _Table:
 
         def delete(connection: sqlite3.Connection) -> None:
             done = connection.execute(
-                "DELETE FROM records WHERE object_id = ?", (object_id,)
+                "DELETE FROM objects WHERE object_id = ?", (object_id,)
             )
             self._count -= done.rowcount
             self._uses.pop(object_id, None)
 
         self._do(delete)
+
+    def below(
+        self, bucket: bytes, prefix: bytes, limit: int
+    ) -> tuple[tuple[bytes, bytes], ...]:
+        """
+        Give some records of objects whose keys begin with a prefix; that is no use.
+        """
+        found: list[tuple[bytes, bytes]] = []
+        query = "SELECT object_id, record FROM objects WHERE bucket = ? AND key >= ?"
+        bounds = [bucket, prefix]
+        behind = _behind(prefix)
+        if behind:
+            query += " AND key < ?"
+            bounds.append(behind)
+
+        def read(connection: sqlite3.Connection) -> None:
+            found.extend(connection.execute(f"{query} LIMIT ?", (*bounds, limit)))
+
+        self._do(read)
+        return tuple(found)
 
     def close(self) -> None:
         """
@@ -141,7 +186,7 @@ class _Table:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.executescript(_SCHEMA)
-                query = "SELECT count(*), coalesce(max(used), 0) FROM records"
+                query = "SELECT count(*), coalesce(max(used), 0) FROM objects"
                 self._count, self._next_use = connection.execute(query).fetchone()
             except BaseException:
                 connection.close()
@@ -185,7 +230,7 @@ class _Table:
 
     def _write_uses(self, connection: sqlite3.Connection) -> None:
         connection.executemany(
-            "UPDATE records SET used = ? WHERE object_id = ?",
+            "UPDATE objects SET used = ? WHERE object_id = ?",
             [(used, object_id) for object_id, used in self._uses.items()],
         )
         self._uses.clear()
@@ -193,8 +238,8 @@ class _Table:
     def _shrink(self, connection: sqlite3.Connection) -> None:
         self._write_uses(connection)
         done = connection.execute(
-            "DELETE FROM records WHERE object_id IN "
-            "(SELECT object_id FROM records ORDER BY used LIMIT ?)",
+            "DELETE FROM objects WHERE object_id IN "
+            "(SELECT object_id FROM objects ORDER BY used LIMIT ?)",
             (self._count - self._limit,),
         )
         self._count -= done.rowcount
@@ -233,6 +278,17 @@ class RecordStore:
         Drop a record.
         """
         return self._worker.run(self._table.remove, object_id)
+
+    def below(
+        self, bucket: bytes, prefix: bytes, limit: int
+    ) -> Deferred[tuple[tuple[ObjectId, bytes], ...]]:
+        """
+        Give records by the names of their objects.
+        """
+        found = self._worker.run(self._table.below, bucket, prefix, limit)
+        return found.addCallback(
+            lambda rows: tuple((ObjectId(name), record) for name, record in rows)
+        )
 
     def close(self) -> Deferred[None]:
         """

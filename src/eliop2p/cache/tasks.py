@@ -57,6 +57,13 @@ class Tasks:
         inner.addCallbacks(deliver, outer.errback)
         return outer
 
+    @property
+    def running(self) -> bool:
+        """
+        Whether anything runs.
+        """
+        return self._running > 0
+
     def idle(self) -> Deferred[None]:
         """
         Wait until nothing runs.

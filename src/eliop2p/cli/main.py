@@ -12,6 +12,7 @@ from eliop2p import __version__
 from eliop2p.base.errors import ConfigError, ElioError
 from eliop2p.cli.config_commands import config
 from eliop2p.cli.demo import demo
+from eliop2p.cli.evict import evict
 from eliop2p.cli.group import SuggestingGroup
 from eliop2p.cli.status import status
 
@@ -32,6 +33,7 @@ def cli() -> None:
 
 cli.add_command(config)
 cli.add_command(demo)
+cli.add_command(evict)
 cli.add_command(status)
 
 

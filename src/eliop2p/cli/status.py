@@ -2,25 +2,15 @@
 ``eliop2p status``: how a node is doing.
 """
 
-import http.client
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
-from pathlib import Path
 
 import attrs
 import click
 from rich.console import Console, Group
 from rich.table import Table
 
-from eliop2p.base.config_checks import read_secret_file
-from eliop2p.base.config_kinds import parse_endpoint
-from eliop2p.base.secret import Secret
-
-DEFAULT_ADMIN = "http://127.0.0.1:8082"
-TIMEOUT = 5.0
-MAX_ANSWER = 4 * 1024 * 1024
+from eliop2p.cli.admin_api import Admin, admin_options, not_a_node
 
 
 @attrs.frozen
@@ -104,8 +94,10 @@ def parse_status(data: bytes) -> Status:
             uptime=float(answer["uptime"]),
             ready=bool(answer["ready"]),
             control_plane=_text(
-                f"{control['state']} {control['endpoint'] or ''}"
-            ).strip(),
+                f"{control['state']} {control['endpoint']}"
+                if control["endpoint"]
+                else "none"
+            ),
             members=tuple(
                 Member(
                     _text(each["node_id"]),
@@ -155,37 +147,6 @@ def readable_seconds(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def fetch_status(admin: str, token: Secret | None) -> bytes:
-    """
-    Ask a node how it is doing.
-
-    Args:
-        admin: The address of its admin server: ``http://host:port``.
-        token: What to show, None for nothing.
-
-    Raises:
-        click.ClickException: There is no answer; the text says what to check.
-    """
-    request = urllib.request.Request(f"{admin}/api/v1/status")  # noqa: S310  http only
-    if token is not None:
-        request.add_header("Authorization", f"Bearer {token.reveal()}")
-    # The proxies of the environment are for the store, not for the node's admin port.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=TIMEOUT) as answer:
-            data: bytes = answer.read(MAX_ANSWER)
-            return data
-    except urllib.error.HTTPError as error:
-        hint = "; give --token-file" if error.code in {401, 403} else ""
-        raise click.ClickException(f"{admin} answered {error.code}{hint}") from None
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise click.ClickException(
-            f"no answer from {admin} ({reason}): check that the node runs and that "
-            "--admin is its [admin] bind_address and listen_port"
-        ) from None
-
-
 def _table(*headings: str, rows: Sequence[tuple[str, ...]]) -> Table:
     table = Table(*headings, box=None, header_style="bold", pad_edge=False)
     for row in rows:
@@ -233,34 +194,16 @@ def render(status: Status) -> Group:
 
 
 @click.command()
-@click.option(
-    "--admin",
-    default=DEFAULT_ADMIN,
-    show_default=True,
-    metavar="URL",
-    help="Where the node's admin server is.",
-)
-@click.option("--token-file", metavar="FILE", help="File with the admin token.")
-@click.option("--json", "as_json", is_flag=True, help="Write the node's own JSON.")
-def status(admin: str, token_file: str | None, as_json: bool) -> None:
+@admin_options
+def status(admin: Admin, as_json: bool) -> None:
     """
     Show how a node is doing, and what it sees of its cluster.
     """
-    try:
-        url = parse_endpoint(admin, ("http",), default_port=8082).url
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--admin") from None
-    try:
-        token = read_secret_file(Path(token_file)) if token_file else None
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--token-file") from None
-    data = fetch_status(url, token)
+    data = admin.ask("/api/v1/status")
     try:
         parsed = parse_status(data)
     except ValueError:
-        raise click.ClickException(
-            f"{url} answered something else: check that --admin is the [admin] port"
-        ) from None
+        raise not_a_node(admin) from None
     if as_json:
         click.echo(json.dumps(json.loads(data), indent=2))
     else:

@@ -172,7 +172,7 @@ class HttpControlPlane:
 
     def register(self, node: PeerInfo) -> Deferred[Registration]:
         """
-        See :meth:`.IControlPlane.register`.
+        See :meth:`IControlPlane.register`.
 
         Raises:
             ControlPlaneError: It did not take the node in (in the Deferred).
@@ -187,7 +187,7 @@ class HttpControlPlane:
         self, node_id: str, load: NodeLoad, version: int
     ) -> Deferred[Registration | None]:
         """
-        See :meth:`.IControlPlane.heartbeat`.
+        See :meth:`IControlPlane.heartbeat`.
 
         Raises:
             ControlPlaneError: There is no usable answer (in the Deferred).
@@ -204,7 +204,7 @@ class HttpControlPlane:
 
     def leave(self, node_id: str) -> Deferred[None]:
         """
-        See :meth:`.IControlPlane.leave`.
+        See :meth:`IControlPlane.leave`.
 
         Raises:
             ControlPlaneError: There is no usable answer (in the Deferred).
@@ -220,7 +220,7 @@ class HttpControlPlane:
         self, node_id: str, held: tuple[ChunkId, ...], gone: tuple[ChunkId, ...]
     ) -> Deferred[None]:
         """
-        See :meth:`.IControlPlane.report`. A long report is sent in several parts; when
+        See :meth:`IControlPlane.report`. A long report is sent in several parts; when
         one fails the earlier ones stand.
 
         Raises:

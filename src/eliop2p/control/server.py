@@ -67,7 +67,7 @@ class _Call:
 
 class ControlResource(Resource):
     """
-    Answers every path, see :data:`.ROUTES`. Nothing here waits: the registry is in
+    Answers every path, see :data:`ROUTES`. Nothing here waits: the registry is in
     memory, and what it learns is written down later.
 
     Args:

@@ -22,7 +22,7 @@ the answer; the connection ends after that.
 
 class BoundedRequest(Request):
     """
-    A request that never holds more than :data:`.MAX_BODY` of its body, and nothing of
+    A request that never holds more than :data:`MAX_BODY` of its body, and nothing of
     a body that comes without the token.
 
     Args:

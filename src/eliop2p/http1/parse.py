@@ -144,7 +144,7 @@ class RequestReader(_HeadReader[RequestHead]):
     """
     Reads the heads of requests, each after at most two empty lines.
 
-    :meth:`feed` raises :class:`~eliop2p.base.errors.BadRequest`, whose status is 400,
+    ``feed`` raises :class:`eliop2p.base.errors.BadRequest`, whose status is 400,
     414 when the request line is too long, 431 when the rest of the head is, or 505.
     """
 

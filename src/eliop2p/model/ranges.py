@@ -24,7 +24,7 @@ def parse_decimal(text: bytes) -> int | None:
 
     Returns:
         The number, or None when the text is anything else (``+1``, ``1_0``, `` 1``),
-        which :func:`int` would accept.
+        which ``int`` would accept.
     """
     return int(text) if _DECIMAL.match(text) else None
 
@@ -84,8 +84,8 @@ def parse_range(value: bytes) -> RangeSpec | None:
     Read a Range header that holds exactly one plain byte range.
 
     Returns:
-        The range, or None for anything that origins treat differently from each
-        other: several ranges, other units, reversed bounds, ``-0``, garbage.
+        The range, or None for several ranges, other units, reversed bounds, ``-0`` and
+        garbage, which origins treat differently from each other.
     """
     found = _SINGLE_RANGE.match(value)
     if found is None:

@@ -3,6 +3,7 @@ What a node remembers of an object between two requests.
 """
 
 import struct
+from enum import IntEnum
 
 import attrs
 
@@ -17,6 +18,18 @@ The longest encoded record, in bytes: a head is at most 64 KiB.
 _FORMAT = 1
 _FIXED = struct.Struct(">BBQQ")
 _LENGTH = struct.Struct(">I")
+_MAX_FLAGS = 0b111
+
+
+class Verdict(IntEnum):
+    """
+    What came of holding a version's bytes against the store's own checksum of them.
+    """
+
+    UNKNOWN = 0
+    VERIFIED = 1
+    UNOFFERED = 2
+    FAILED = 3
 
 
 @attrs.frozen
@@ -32,6 +45,7 @@ class ObjectRecord:
             as bytes.
         whole: Whether the head answered a GET without Range; that of a 206 lacks what
             stores only say of whole objects, such as checksums.
+        verdict: What this node found out about its own copy; not for others.
     """
 
     key: ObjectKey
@@ -39,6 +53,7 @@ class ObjectRecord:
     chunk_size: int
     head: bytes
     whole: bool
+    verdict: Verdict = Verdict.UNKNOWN
 
     @property
     def layout(self) -> Layout:
@@ -51,8 +66,9 @@ class ObjectRecord:
         """
         Write the record for a disk or a peer.
         """
+        flags = self.whole | self.verdict << 1
         parts = [
-            _FIXED.pack(_FORMAT, self.whole, self.version.size, self.chunk_size),
+            _FIXED.pack(_FORMAT, flags, self.version.size, self.chunk_size),
         ]
         for field in (
             self.key.store,
@@ -75,8 +91,8 @@ def decode_record(data: bytes) -> ObjectRecord:
     """
     if len(data) > MAX_RECORD or len(data) < _FIXED.size:
         raise RemoteProtocolError(f"object record of {len(data)} bytes")
-    form, whole, size, chunk_size = _FIXED.unpack_from(data)
-    if form != _FORMAT or whole > 1 or not chunk_size:
+    form, flags, size, chunk_size = _FIXED.unpack_from(data)
+    if form != _FORMAT or flags > _MAX_FLAGS or not chunk_size:
         raise RemoteProtocolError(f"object record of format {form}")
     fields = []
     position = _FIXED.size
@@ -95,5 +111,6 @@ def decode_record(data: bytes) -> ObjectRecord:
         ObjectVersion(etag, size),
         chunk_size,
         head,
-        bool(whole),
+        bool(flags & 1),
+        Verdict(flags >> 1),
     )

@@ -103,7 +103,7 @@ class ReactorNetwork:
 
     def listen(self, host: str, port: int, factory: IProtocolFactory) -> IListeningPort:
         """
-        See :meth:`.INetwork.listen`.
+        See :meth:`INetwork.listen`.
         """
         listening = self._reactor.listenTCP(
             port,
@@ -125,7 +125,7 @@ class ReactorNetwork:
         tls: bool,
     ) -> Deferred[IProtocol]:
         """
-        See :meth:`.INetwork.connect`. All of a name's addresses are tried, within one
+        See :meth:`INetwork.connect`. All of a name's addresses are tried, within one
         timeout. TLS is negotiated after the Deferred has fired: a certificate that
         does not verify is the reason the protocol's connection is lost for.
         """

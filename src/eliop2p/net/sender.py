@@ -88,7 +88,7 @@ class SocketSender:
 
     def send(self, span: Span, more: bool) -> Deferred[None]:
         """
-        See :meth:`.IBodySender.send`. Cancelling it aborts the connection.
+        See :meth:`IBodySender.send`. Cancelling it aborts the connection.
 
         With ``more`` the kernel may hold back an incomplete packet for up to 0.2 s; a
         send without it, even of nothing, releases what was held back.
@@ -117,7 +117,7 @@ class SocketSender:
 
     def close(self) -> None:
         """
-        See :meth:`.IBodySender.close`. The transport stays as it is.
+        See :meth:`IBodySender.close`. The transport stays as it is.
         """
         if not self._closed:
             pending = self._let_go()
@@ -252,7 +252,7 @@ class TransportSender:
 
     def send(self, span: Span, more: bool) -> Deferred[None]:  # noqa: ARG002
         """
-        See :meth:`.IBodySender.send`. Cancelling it aborts the connection; ``more``
+        See :meth:`IBodySender.send`. Cancelling it aborts the connection; ``more``
         makes no difference: what is written in one turn shares packets.
 
         Raises:
@@ -272,7 +272,7 @@ class TransportSender:
 
     def close(self) -> None:
         """
-        See :meth:`.IBodySender.close`. The transport stays as it is.
+        See :meth:`IBodySender.close`. The transport stays as it is.
         """
         self._fail(ConnectionLost("the sender was closed"))
 

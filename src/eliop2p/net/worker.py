@@ -60,7 +60,7 @@ class ThreadWorker:
 
     def run(self, function: Callable[..., _T], *args: object) -> Deferred[_T]:
         """
-        See :meth:`.IWorker.run`. Cancelling the Deferred does not stop the call.
+        See :meth:`IWorker.run`. Cancelling the Deferred does not stop the call.
 
         Raises:
             LocalProtocolError: The worker has been stopped (in the Deferred).

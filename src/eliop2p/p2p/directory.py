@@ -81,7 +81,7 @@ class Directory:
 
         There is one lease on a chunk, unless its reader died, let it expire, or failed
         the asker when the lease was already older than
-        :data:`~eliop2p.p2p.entry.LEASE_GRACE`.
+        :data:`eliop2p.p2p.entry.LEASE_GRACE`.
 
         Args:
             node_id: Who asks. It keeps its ticket when it asks again.

@@ -4,6 +4,7 @@ A session on a transport: time limits, back-pressure, and who gets which message
 
 from typing import Protocol as Structural
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import (
     IPushProducer,
     IReactorTime,
@@ -19,6 +20,7 @@ from eliop2p.interfaces import IPeerRequests, IWorker
 from eliop2p.p2p.calls import Calls
 from eliop2p.p2p.pulse import PING_AFTER, Pulse
 from eliop2p.p2p.serving import Asked, Serving
+from eliop2p.wire.codec import MAX_DATA
 from eliop2p.wire.events import (
     Data,
     Done,
@@ -37,6 +39,12 @@ MAX_BACKLOG = 4 * 1024 * 1024
 """
 Bytes of messages in a full transport above which nothing is asked, and above which the
 peer, which does not read, is dropped.
+"""
+
+_RECEIVED = 256 * 1024
+"""
+Bytes received at a time, at most: what is done for each time costs as much as copying
+a hundred thousand.
 """
 
 _log = Logger()
@@ -80,7 +88,6 @@ class ConnectionOwner(Structural):
 
 class _Transport(Structural):
     def write(self, data: bytes) -> None: ...
-    def writeSequence(self, iovec: list[bytes | memoryview]) -> None: ...
     def loseConnection(self) -> None: ...
     def abortConnection(self) -> None: ...
     def registerProducer(self, producer: object, streaming: bool) -> None: ...
@@ -178,6 +185,9 @@ class PeerConnection(Protocol):
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
+        if isinstance(self.transport, FileDescriptor):
+            self.transport.bufferSize = _RECEIVED
+            self.transport.SEND_LIMIT = MAX_DATA
         self._transport.registerProducer(self, True)
         self._pulse.connected()
         self._write(self._session.data_to_send())
@@ -258,12 +268,13 @@ class PeerConnection(Protocol):
 
     def send_data(self, request_id: int, payload: bytes | memoryview) -> None:
         """
-        Send bytes of a chunk. They are copied: Twisted's transports take only bytes.
+        Send bytes of a chunk. They are copied, once: Twisted's transports take only
+        bytes, and pass on a single piece as it is.
         """
         if self.is_open:
             head = self._session.send_data(request_id, len(payload))
             self._owner.bytes_sent += len(head) + len(payload)
-            self._transport.writeSequence([head, bytes(payload)])
+            self._transport.write(b"".join((head, payload)))
 
     def doubt(self) -> None:
         """

@@ -122,8 +122,9 @@ class Pulse:
         now = self._clock.seconds()
         if self._full_since is not None and now - self._full_since >= STALL_TIMEOUT:
             self._drop("it does not read what it is sent")
-        elif now - self.heard < self._ping_after:
-            self._wait(self._ping_after - (now - self.heard), self._check)
+        elif (due := self.heard + self._ping_after) > now:
+            # As a difference of times: one of durations may round to no time at all.
+            self._wait(due - now, self._check)
         else:
             self._pinged = True
             self._wait(PONG_TIMEOUT, self._check_pong)

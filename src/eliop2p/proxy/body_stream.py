@@ -93,9 +93,7 @@ class BodyStream:
         Feed nothing from a position on; chunks that wait for it fail with
         :class:`StreamCut`.
         """
-        for start in [start for start in self._wanted if start >= position]:
-            _, result = self._wanted.pop(start)
-            result.errback(StreamCut())
+        self._fail(StreamCut(), position)
 
     def close(self) -> None:
         """
@@ -184,10 +182,15 @@ class BodyStream:
         _, result = self._wanted.pop(sink.chunk.start)
         result.callback(None)
 
-    def _fail(self, error: Exception) -> None:
-        waiting, self._wanted = self._wanted, {}
-        for _, result in waiting.values():
-            result.errback(error)
+    def _fail(self, error: Exception, position: int = 0) -> None:
+        """
+        Fail the chunks that begin at a position or behind it.
+        """
+        for start in [start for start in self._wanted if start >= position]:
+            # Who hears of one failure often cancels the others.
+            waiting = self._wanted.pop(start, None)
+            if waiting is not None:
+                waiting[1].errback(error)
 
     def _check_end(self) -> None:
         if self._ended and not self._rest:

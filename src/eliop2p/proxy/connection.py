@@ -35,7 +35,8 @@ Bytes taken from a client beyond the request that is being answered.
 
 IDLE_SECONDS = 75.0
 """
-How long a connection may wait for a request; nginx's default.
+How long a connection may wait for a request, and how long the head of one may take;
+nginx's default.
 """
 
 STALL_SECONDS = 300.0
@@ -202,6 +203,7 @@ class ProxyConnection(Protocol):
         self._body: RequestBody | None = None
         self._answering: Deferred[None] | None = None
         self._lingering = False
+        self._within_head = False
         self._since = owner.seconds()
         self._sent_then = 0
 
@@ -216,9 +218,11 @@ class ProxyConnection(Protocol):
         """
         Take bytes of requests.
         """
-        self._since = self._owner.seconds()
         if self._lingering:
             return
+        if not self._within_head:
+            # A head that comes in drops must not keep the connection for ever.
+            self._since = self._owner.seconds()
         try:
             if self._body is not None:
                 data = self._body.take(data)
@@ -272,6 +276,7 @@ class ProxyConnection(Protocol):
         while self._rest and self._answering is None and not self._lingering:
             data, self._rest = self._rest, b""
             head = self._reader.feed(data)
+            self._within_head = head is None
             if head is None:
                 return
             self._rest = self._reader.take_rest()
@@ -305,6 +310,7 @@ class ProxyConnection(Protocol):
         if body is not None and not body.complete:
             self._linger()
         elif exchange.close_after or self._owner.leaving:
+            self._rest = b""
             self.transport.loseConnection()
         else:
             self.transport.resumeProducing()
@@ -353,6 +359,7 @@ class ProxyConnection(Protocol):
         Send no more, and drop what still comes for a moment.
         """
         self._lingering = True
+        self._since = self._owner.seconds()
         self._rest = b""
         self.transport.resumeProducing()
         self.transport.loseWriteConnection()

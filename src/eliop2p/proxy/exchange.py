@@ -5,6 +5,7 @@ One request and the answer to it.
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from eliop2p.base.errors import LocalProtocolError
 from eliop2p.http1.message import Header, RequestHead, ResponseHead
@@ -49,7 +50,7 @@ class Exchange:
         self.close_after = not keep_alive
         self._sender = sender
         self._first: bytes | None = None
-        self._interim: Deferred[None] = succeed(None)
+        self._interim: Deferred[object] = succeed(None)
 
     def interim(self, head: ResponseHead) -> None:
         """
@@ -58,6 +59,10 @@ class Exchange:
         if not self.begun:
             data = memoryview(head.serialize())
             self._interim.addCallback(lambda _: self._sender.send(data, False))
+            # Whoever sends the final answer notices, too, that the client is gone.
+            self._interim.addErrback(
+                lambda failure: failure.trap(ConnectionLost, ConnectionDone)
+            )
 
     def begin(self, head: ResponseHead, *added: Header) -> None:
         """

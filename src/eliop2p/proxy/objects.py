@@ -16,7 +16,7 @@ from eliop2p.base.metrics import Metrics
 from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.http1.signature import usable_until
 from eliop2p.interfaces import IChunkReader, IOrigin, IOriginResponse
-from eliop2p.model.chunk import Layout
+from eliop2p.model.chunk import MIB, Layout
 from eliop2p.model.ranges import Interval
 from eliop2p.model.record import ObjectRecord
 from eliop2p.proxy.body_stream import BodyStream
@@ -28,16 +28,18 @@ from eliop2p.proxy.heads import (
     learn,
     parse_kept,
 )
+from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.origin_reads import ClientOrigin
-from eliop2p.proxy.reading import BodyReader
+from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
 from eliop2p.proxy.request import ReadObject, forwarded
 
-STREAMED_CHUNKS = 12
+STREAMED_BYTES = 160 * MIB
 """
-Objects of up to so many chunks are read from the store in one answer; of larger ones
-only the first chunk is, and the rest in ranges side by side.
+Objects of up to so many bytes are read from the store in one answer. Of larger ones
+only the first chunk is, and the rest in ranges side by side: what the store has sent
+ahead when the answer is cut, some 3 MiB, is then less than 2% of the object.
 """
 
 _log = Logger()
@@ -83,6 +85,7 @@ class ObjectReads:
         origin: IOrigin,
         reader: IChunkReader,
         records: Records,
+        checks: ObjectChecks,
         metrics: Metrics,
         *,
         now: Callable[[], float],
@@ -93,6 +96,7 @@ class ObjectReads:
             origin: The store.
             reader: Opens chunks.
             records: What is believed of objects.
+            checks: Holds objects against the store's checksums.
             metrics: Where outcomes are counted.
             now: Seconds since the epoch.
             chunk_size: Length of a chunk in bytes.
@@ -100,6 +104,7 @@ class ObjectReads:
         self._origin = origin
         self._reader = reader
         self._records = records
+        self._checks = checks
         self._metrics = metrics
         self._now = now
         self._chunk_size = chunk_size
@@ -141,6 +146,8 @@ class ObjectReads:
     async def _answer(self, read: _Read, record: ObjectRecord | None) -> str:
         if record is None or not (record.whole or read.plan.range is not None):
             return await self._first_read(read)
+        if self._checks.distrusts(record):
+            return await self._past_cache(read, record)
         if read.plan.if_match not in (None, record.version.etag.strip(b'"')):
             return await self._relay(read, await self._ask(read.head, read))
         return await self._revalidate(read, record)
@@ -159,6 +166,17 @@ class ObjectReads:
         if response.head.status in (304, 412):
             response.abort()
             return await self._first_read(read)
+        return await self._take(read, response)
+
+    async def _past_cache(self, read: _Read, record: ObjectRecord) -> str:
+        """
+        Pass on what the store sends of a version that failed its checks, until there is
+        another version.
+        """
+        response = await self._ask(read.head, read)
+        learnt = learn(read.plan, response.head, self._chunk_size)
+        if learnt is None or learnt[0].version == record.version:
+            return await self._relay(read, response)
         return await self._take(read, response)
 
     async def _first_read(self, read: _Read) -> str:
@@ -181,20 +199,25 @@ class ObjectReads:
             return await self._relay(read, response)
         record, part = learnt
         self._metrics.auth.labels("granted").inc()
-        self._records.learn(read.plan.record_id, record)
+        record = self._records.learn(read.plan.record_id, record)
         if not part.length:
             return await self._relay(read, response)
         layout = record.layout
         if not self._chunked(read, layout, part):
             return await self._relay(read, response)
         origin = self._client_origin(read, record, part)
-        small = layout.count <= STREAMED_CHUNKS or read.fixed
+        small = record.version.size <= STREAMED_BYTES or read.fixed
         first = layout.chunk(part.start // self._chunk_size).interval.stop
         stop = part.stop if small else min(first, part.stop)
         if stop < part.stop:
             response.narrow()
         origin.attach(BodyStream(response, part), stop)
-        return await self._send(read, record, part, head, origin, streamed=stop)
+        # What one answer of the store brings is claimed at once: a chunk that another
+        # node read meanwhile would have left the store twice.
+        claimed = min(stop - part.start, STREAMED_BYTES) // self._chunk_size
+        return await self._send(
+            read, record, part, head=head, origin=origin, ahead=max(claimed, AHEAD)
+        )
 
     def _chunked(self, read: _Read, layout: Layout, part: Interval) -> bool:
         """
@@ -233,24 +256,29 @@ class ObjectReads:
             await read.exchange.flush()
             return "hit"
         origin = self._client_origin(read, record, part)
-        return await self._send(read, record, part, head, origin)
+        return await self._send(
+            read, record, part, head=head, origin=origin, ahead=AHEAD
+        )
 
     async def _send(
         self,
         read: _Read,
         record: ObjectRecord,
         part: Interval,
+        *,
         head: ResponseHead,
         origin: ClientOrigin,
-        streamed: int = 0,
+        ahead: int,
     ) -> str:
         layout = record.layout
         outcome, sources = self._outlook(layout, part)
-        # What one answer of the store brings is claimed at once: a chunk that another
-        # node read meanwhile would have left the store twice.
-        claimed = min(-(-(streamed - part.start) // self._chunk_size), STREAMED_CHUNKS)
         body = BodyReader(
-            self._reader, layout, origin, self._count, ahead=max(claimed, 2)
+            self._reader,
+            layout,
+            origin,
+            self._count,
+            self._checks.follow(read.plan.record_id, record),
+            ahead=ahead,
         )
         try:
             await body.send(

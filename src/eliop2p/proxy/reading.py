@@ -13,6 +13,7 @@ from eliop2p.model.chunk import Chunk, Layout
 from eliop2p.model.ranges import Interval
 from eliop2p.proxy.exchange import Exchange
 
+AHEAD = 2
 MAX_AHEAD = 8
 """
 How many chunks may be opened ahead of the one being sent. A client that has to wait for
@@ -89,7 +90,9 @@ class BodyReader:
         layout: Layout,
         origin: IChunkOrigin,
         count: Callable[[str, int], None],
-        ahead: int = 2,
+        sent: Callable[[Chunk], None],
+        *,
+        ahead: int,
     ) -> None:
         """
         Args:
@@ -97,12 +100,14 @@ class BodyReader:
             layout: The object.
             origin: The right to read it from the store.
             count: Told the source and number of bytes sent.
+            sent: Told of each chunk of which all that is wanted was sent.
             ahead: How many chunks to open ahead at first.
         """
         self._reader = reader
         self._layout = layout
         self._origin = origin
         self._count = count
+        self._sent = sent
         self._ahead: deque[_Ahead] = deque()
         self._window = ahead
         self._waited = False
@@ -130,6 +135,7 @@ class BodyReader:
                 await self._send_chunk(exchange, ahead, part, begin)
                 self._ahead.popleft().close()
                 self._origin.passed_over(ahead.chunk)
+                self._sent(ahead.chunk)
                 self._adapt()
         finally:
             for ahead in self._ahead:

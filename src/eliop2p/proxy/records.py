@@ -13,13 +13,16 @@ from twisted.logger import Logger
 
 from eliop2p.base.errors import RemoteProtocolError
 from eliop2p.interfaces import IObjectDirectory, IRecordStore
-from eliop2p.model.chunk import ObjectId, ObjectKey
-from eliop2p.model.record import ObjectRecord, decode_record
+from eliop2p.model.chunk import Layout, ObjectId, ObjectKey
+from eliop2p.model.record import ObjectRecord, Verdict, decode_record
+from eliop2p.proxy.request import record_ids
 
 MAX_IN_MEMORY = 16 * 1024 * 1024
 """
 Bytes of encoded records kept in memory; all are kept on disk.
 """
+
+_LASTING = (Verdict.VERIFIED, Verdict.FAILED)
 
 _log = Logger()
 
@@ -73,16 +76,45 @@ class Records:
             return Found(None, turn=True)
         record = self._decode(told, key)
         if record is not None:
-            self._keep(record_id, told)
+            record = attrs.evolve(record, verdict=self._known_verdict(record))
+            self._keep(record_id, record.encode())
         return Found(record, turn=False)
 
-    def learn(self, record_id: ObjectId, record: ObjectRecord) -> None:
+    def learn(self, record_id: ObjectId, record: ObjectRecord) -> ObjectRecord:
         """
         Remember what the store said, and tell the cluster.
+
+        Returns:
+            The record with the verdict that this node has reached on the version.
         """
-        data = record.encode()
-        self._directory.publish(record_id, data)
-        self._keep(record_id, data)
+        self._directory.publish(record_id, record.encode())
+        record = attrs.evolve(record, verdict=self._known_verdict(record))
+        self._keep(record_id, record.encode())
+        return record
+
+    def set_verdict(
+        self, record_id: ObjectId, layout: Layout, verdict: Verdict
+    ) -> None:
+        """
+        Remember what was found out, if the version is still the believed one.
+        """
+        record = self._decode(self._recent.get(record_id), layout.key)
+        if record is not None and record.layout == layout:
+            self._keep(record_id, attrs.evolve(record, verdict=verdict).encode())
+
+    def judge(self, layout: Layout, verdict: Verdict) -> None:
+        """
+        Remember what was found out of a version, under every name of its object.
+        """
+        for record_id in record_ids(layout.key):
+            self.set_verdict(record_id, layout, verdict)
+
+    def disown(self, key: ObjectKey) -> None:
+        """
+        Let others ask the store, while this node goes on to believe what it does.
+        """
+        for record_id in record_ids(key):
+            self._directory.forget(record_id)
 
     def release(self, record_id: ObjectId) -> None:
         """
@@ -102,6 +134,18 @@ class Records:
             self._directory.forget(record_id)
             if self._store is not None:
                 await self._store.remove(record_id)
+
+    def _known_verdict(self, record: ObjectRecord) -> Verdict:
+        """
+        Give the verdict on a version that was reached on the strength of another head;
+        what that one did not offer, this one may.
+        """
+        for record_id in record_ids(record.key):
+            known = self._decode(self._recent.get(record_id), record.key)
+            same = known is not None and known.version == record.version
+            if known is not None and same and known.verdict in _LASTING:
+                return known.verdict
+        return Verdict.UNKNOWN
 
     def _keep(self, record_id: ObjectId, data: bytes) -> None:
         self._remember(record_id, data)

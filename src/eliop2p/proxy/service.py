@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import Logger
 
-from eliop2p.base.errors import ElioError, OriginError, OriginUnavailable, WrongAnswer
+from eliop2p.base.errors import ElioError, OriginUnavailable, WrongAnswer
 from eliop2p.base.metrics import Metrics
 from eliop2p.interfaces import IOrigin
 from eliop2p.proxy.exchange import Exchange
@@ -100,11 +100,12 @@ class ProxyService:
             response = await ask_origin(
                 self._origin, forwarded(exchange.head), exchange.body, exchange
             )
-        except OriginError:
-            # Whether the store did what was asked is unknown.
+        except BaseException:
+            # Whether the store did what was asked is unknown, also when the client
+            # has gone and waits no more.
             await self._wrote(plan)
             raise
-        if response.head.status < 300:
+        if not 300 <= response.head.status < 500:
             await self._wrote(plan)
         await relay_answer(exchange, response, (b"X-Cache", b"BYPASS"))
         self._metrics.served_bytes.labels("relay").inc(exchange.sent)

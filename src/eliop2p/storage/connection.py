@@ -137,13 +137,13 @@ class OriginConnection(Protocol):
 
     def body_bytes(self, count: int) -> None:
         """
-        See :class:`~eliop2p.storage.exchange.ExchangeOwner`.
+        See :class:`eliop2p.storage.exchange.ExchangeOwner`.
         """
         self._owner.body_bytes(count)
 
     def exchange_over(self, reusable: bool) -> None:
         """
-        See :class:`~eliop2p.storage.exchange.ExchangeOwner`.
+        See :class:`eliop2p.storage.exchange.ExchangeOwner`.
         """
         self._exchange = None
         if reusable and not self._unwanted:

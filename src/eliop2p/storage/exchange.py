@@ -254,7 +254,7 @@ class Exchange:
 
     def pause(self) -> None:
         """
-        See :class:`~eliop2p.storage.response.Flow`.
+        See :class:`eliop2p.storage.response.Flow`.
         """
         if not self._over:
             self._timer.stop()
@@ -262,7 +262,7 @@ class Exchange:
 
     def resume(self) -> None:
         """
-        See :class:`~eliop2p.storage.response.Flow`.
+        See :class:`eliop2p.storage.response.Flow`.
         """
         if not self._over:
             self._timer.start()
@@ -270,14 +270,14 @@ class Exchange:
 
     def narrow(self) -> None:
         """
-        See :class:`~eliop2p.storage.response.Flow`.
+        See :class:`eliop2p.storage.response.Flow`.
         """
         if not self._over:
             clamp_window(self._transport)
 
     def abort(self) -> None:
         """
-        See :class:`~eliop2p.storage.response.Flow`.
+        See :class:`eliop2p.storage.response.Flow`.
         """
         if not self._over:
             self._leave(False)

@@ -106,13 +106,13 @@ class HttpOrigin:
         interim: Callable[[ResponseHead], None] | None,
     ) -> "Deferred[IOriginResponse]":
         """
-        See :meth:`~eliop2p.interfaces.IOrigin.request`.
+        See :meth:`eliop2p.interfaces.IOrigin.request`.
         """
         return Deferred.fromCoroutine(self._request(head, body, interim))
 
     def close(self) -> "Deferred[None]":
         """
-        See :meth:`~eliop2p.interfaces.IOrigin.close`.
+        See :meth:`eliop2p.interfaces.IOrigin.close`.
         """
         return self._pool.close()
 

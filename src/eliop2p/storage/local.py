@@ -114,7 +114,7 @@ class LocalOrigin:
         interim: Callable[[ResponseHead], None] | None,  # noqa: ARG002 - nothing to tell
     ) -> "Deferred[IOriginResponse]":
         """
-        See :meth:`~eliop2p.interfaces.IOrigin.request`.
+        See :meth:`eliop2p.interfaces.IOrigin.request`.
         """
         self.requests += 1
         return Deferred.fromCoroutine(self._request(head, body))

@@ -49,7 +49,7 @@ class _NoFlow:
 
     def pause(self) -> None:
         """
-        See :class:`~eliop2p.storage.response.Flow`.
+        See :class:`eliop2p.storage.response.Flow`.
         """
 
     resume = narrow = abort = pause
@@ -103,13 +103,13 @@ class FileFlow:
 
     def pause(self) -> None:
         """
-        See :class:`~eliop2p.storage.response.Flow`.
+        See :class:`eliop2p.storage.response.Flow`.
         """
         self._wanted = False
 
     def resume(self) -> None:
         """
-        See :class:`~eliop2p.storage.response.Flow`.
+        See :class:`eliop2p.storage.response.Flow`.
         """
         self._wanted = True
         if self._response is not None and not self._reading:
@@ -122,7 +122,7 @@ class FileFlow:
 
     def abort(self) -> None:
         """
-        See :class:`~eliop2p.storage.response.Flow`.
+        See :class:`eliop2p.storage.response.Flow`.
         """
         self._wanted = False
         self._aborted = True

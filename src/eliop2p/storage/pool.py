@@ -122,13 +122,13 @@ class ConnectionPool:
 
     def connection_made(self, connection: OriginConnection) -> None:
         """
-        See :class:`~eliop2p.storage.connection.ConnectionOwner`.
+        See :class:`eliop2p.storage.connection.ConnectionOwner`.
         """
         self._open.add(connection)
 
     def connection_idle(self, connection: OriginConnection) -> None:
         """
-        See :class:`~eliop2p.storage.connection.ConnectionOwner`.
+        See :class:`eliop2p.storage.connection.ConnectionOwner`.
         """
         if self._closed:
             connection.close()
@@ -139,20 +139,20 @@ class ConnectionPool:
 
     def connection_unusable(self, connection: OriginConnection) -> None:
         """
-        See :class:`~eliop2p.storage.connection.ConnectionOwner`.
+        See :class:`eliop2p.storage.connection.ConnectionOwner`.
         """
         self._idle.pop(connection, None)
 
     def connection_lost(self, connection: OriginConnection) -> None:
         """
-        See :class:`~eliop2p.storage.connection.ConnectionOwner`.
+        See :class:`eliop2p.storage.connection.ConnectionOwner`.
         """
         self._idle.pop(connection, None)
         self._open.discard(connection)
 
     def body_bytes(self, count: int) -> None:
         """
-        See :class:`~eliop2p.storage.connection.ConnectionOwner`.
+        See :class:`eliop2p.storage.connection.ConnectionOwner`.
         """
         self.bytes_in += count
 

@@ -119,7 +119,7 @@ class Cluster:
             window=plan.window,
         )
         self.store = SimStore(self.clock)
-        self.network.host(STORE).listen(STORE, STORE_PORT, self.store)
+        self.start_store()
         self.members = [
             Member(f"node-{index}", f"10.0.0.{index + 1}", directory / f"node-{index}")
             for index in range(plan.nodes)
@@ -182,9 +182,12 @@ class Cluster:
         """
         node, member.node = member.running, None
         self.network.kill(member.address)
-        # A process that is gone does nothing more; what its remains do reaches nobody.
-        stopping = node.stopService()
-        stopping.addErrback(lambda _: None)
+        # What is left of it reaches nobody, neither by the network nor by the disk: a
+        # node that is started again finds the files as they are now.
+        left = self._directory / f"{member.name}-{member.starts}"
+        shutil.copytree(member.directory, left)
+        member.directory = left
+        node.stopService().addErrback(lambda _: None)
 
     def start_control(self) -> None:
         """
@@ -212,6 +215,18 @@ class Cluster:
         self.network.kill(CONTROL)
         if control is not None:
             self.wait(maybeDeferred(control.stopService))
+
+    def start_store(self) -> None:
+        """
+        Let the store be reached.
+        """
+        self.network.host(STORE).listen(STORE, STORE_PORT, self.store)
+
+    def stop_store(self) -> None:
+        """
+        Take the store off the network; it forgets nothing.
+        """
+        self.network.kill(STORE)
 
     def forget_control(self) -> None:
         """

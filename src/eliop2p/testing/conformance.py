@@ -70,7 +70,7 @@ def read_handle(handle: IChunkHandle) -> bytes:
 
 class _BackendTests(SynchronousTestCase):
     """
-    The promises of :class:`~eliop2p.interfaces.ICacheBackend`.
+    The promises of :class:`eliop2p.interfaces.ICacheBackend`.
     """
 
     make: Make
@@ -81,7 +81,7 @@ class _BackendTests(SynchronousTestCase):
         Make a backend and start it.
         """
         self.gone: list[ChunkId] = []
-        self.settings = BackendSettings(CAPACITY, self.mktemp(), 0.9, 0.8)
+        self.settings = BackendSettings(CAPACITY, self.mktemp(), 0.9, 0.8, "s3fifo")
         self.backend = self.started()
 
     def tearDown(self) -> None:

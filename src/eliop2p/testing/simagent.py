@@ -30,7 +30,7 @@ class _Endpoint:
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """
-        See :meth:`twisted.internet.interfaces.IStreamClientEndpoint.connect`.
+        See ``twisted.internet.interfaces.IStreamClientEndpoint.connect``.
         """
         uri = self._uri
         tls = uri.scheme == b"https"
@@ -50,7 +50,7 @@ class _Endpoints:
 
     def endpointForURI(self, uri: URI) -> _Endpoint:  # noqa: N802
         """
-        See :meth:`twisted.web.iweb.IAgentEndpointFactory.endpointForURI`.
+        See ``twisted.web.iweb.IAgentEndpointFactory.endpointForURI``.
         """
         return _Endpoint(self._network, uri)
 

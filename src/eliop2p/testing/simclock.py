@@ -37,7 +37,7 @@ class LiveLock(Exception):
 
 class SimClock(Clock):
     """
-    A :class:`twisted.internet.task.Clock` for thousands of scheduled calls: that one
+    A ``twisted.internet.task.Clock`` for thousands of scheduled calls: that one
     sorts all of them for each new one, this one keeps a heap. What is scheduled is told
     by getDelayedCalls, not by the attribute calls.
     """
@@ -55,7 +55,7 @@ class SimClock(Clock):
         **kw: object,
     ) -> IDelayedCall:
         """
-        See :meth:`twisted.internet.interfaces.IReactorTime.callLater`.
+        See ``twisted.internet.interfaces.IReactorTime.callLater``.
         """
         time = self.seconds() + delay
         if delay > 0:
@@ -70,7 +70,7 @@ class SimClock(Clock):
 
     def getDelayedCalls(self) -> Sequence[IDelayedCall]:  # noqa: N802
         """
-        See :meth:`twisted.internet.interfaces.IReactorTime.getDelayedCalls`.
+        See ``twisted.internet.interfaces.IReactorTime.getDelayedCalls``.
         """
         active = {call: None for _, _, call in sorted(self._heap) if call.active()}
         return list(active)
@@ -108,7 +108,7 @@ class Agenda:
     """
     Events in the order of their times, and of their making where the times are equal.
 
-    Only the next one is on the clock, because a :class:`twisted.internet.task.Clock`
+    Only the next one is on the clock, because a ``twisted.internet.task.Clock``
     sorts all of its calls whenever it is given one.
     """
 

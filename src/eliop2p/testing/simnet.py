@@ -1,5 +1,5 @@
 """
-A network of simulated hosts on a :class:`twisted.internet.task.Clock`.
+A network of simulated hosts on a ``twisted.internet.task.Clock``.
 
 The same seed gives the same latencies, segments and order of events, so that a whole
 cluster can be run, broken and run again in one process and in no time.
@@ -96,7 +96,7 @@ class SimHost:
 
     def listen(self, host: str, port: int, factory: IProtocolFactory) -> IListeningPort:
         """
-        See :meth:`.INetwork.listen`.
+        See :meth:`INetwork.listen`.
         """
         if not self.is_alive:
             raise error.CannotListenError(host, port, OSError(errno.ENETDOWN, "killed"))
@@ -117,7 +117,7 @@ class SimHost:
         tls: bool,  # noqa: ARG002  # Nobody listens in.
     ) -> Deferred[IProtocol]:
         """
-        See :meth:`.INetwork.connect`. TLS is not simulated.
+        See :meth:`INetwork.connect`. TLS is not simulated.
         """
         if not self.is_alive:
             return fail(error.NoRouteError(string="the host has been killed"))

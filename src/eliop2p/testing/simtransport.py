@@ -36,7 +36,7 @@ The packet after the last: the sender has closed.
 @implementer(ITCPTransport, IConsumer, IPushProducer)
 class SimTransport:
     """
-    Behaves as Twisted's TCP transport does, on a :class:`.Fabric`.
+    Behaves as Twisted's TCP transport does, on a :class:`Fabric`.
 
     What is written is cut into segments of random lengths, of which no more than a
     window's worth is under way or waiting for the other end to read it. Nothing is

@@ -22,7 +22,7 @@ class ImmediateWorker:
 
     def run(self, function: Callable[..., _T], *args: object) -> Deferred[_T]:
         """
-        See :meth:`.IWorker.run`.
+        See :meth:`IWorker.run`.
         """
         return maybeDeferred(function, *args)
 
@@ -45,7 +45,7 @@ class SteppedWorker:
 
     def run(self, function: Callable[..., _T], *args: object) -> Deferred[_T]:
         """
-        See :meth:`.IWorker.run`. Cancelling the Deferred does not stop the call.
+        See :meth:`IWorker.run`. Cancelling the Deferred does not stop the call.
         """
         result = Deferred[_T]()
 

@@ -1,0 +1,21 @@
+"""
+Eviction policies to compare: those of the product, and others that were not chosen.
+"""
+
+from collections.abc import Callable
+
+from benchmarks.policies.arc import ArcPolicy
+from benchmarks.policies.lru2 import Lru2Policy
+from benchmarks.policies.tinylfu import TinyLfuPolicy
+from eliop2p.cache.policies import POLICIES
+from eliop2p.cache.policy import EvictionPolicy
+
+CANDIDATES: dict[str, Callable[[int], EvictionPolicy]] = {
+    **POLICIES,
+    "W-TinyLFU": TinyLfuPolicy,
+    "LRU-2": lambda _capacity: Lru2Policy(),
+    "ARC": ArcPolicy,
+}
+"""
+Makes each policy from the bytes that the tier keeps when it has made room.
+"""

@@ -1,0 +1,75 @@
+"""
+How often chunks were asked for, approximately, in a few bytes for each.
+"""
+
+from struct import Struct
+
+from eliop2p.model.chunk import ChunkId
+
+MOST = 15
+"""
+A chunk counts as no more frequent than this.
+"""
+
+_SAMPLE = 10
+_SMALLEST = 1024
+_PLACES = Struct(">4Q")
+_HALVED = bytes(count >> 1 for count in range(256))
+
+
+class FrequencySketch:
+    """
+    A count-min sketch of four rows, without hashing: the name of a chunk is a hash.
+
+    Counts are never too low, and halve when ten times as many uses were counted as a
+    row is long. A row has twice to four times as many counters, of one byte, as chunks
+    are kept.
+    """
+
+    def __init__(self) -> None:
+        self._rows = [bytearray(_SMALLEST) for _ in range(4)]
+        self._mask = _SMALLEST - 1
+        self._counted = 0
+        self._sample = _SAMPLE
+
+    def make_room(self, chunks: int) -> None:
+        """
+        Grow to hold so many chunks; what has been counted stays.
+        """
+        self._sample = max(self._sample, _SAMPLE * chunks)
+        while 2 * chunks > len(self._rows[0]):
+            self._rows = [row * 2 for row in self._rows]
+            self._mask = len(self._rows[0]) - 1
+
+    def count(self, chunk_id: ChunkId) -> None:
+        """
+        Count a use.
+        """
+        mask = self._mask
+        a, b, c, d = self._rows
+        p, q, r, s = _PLACES.unpack(chunk_id)
+        p, q, r, s = p & mask, q & mask, r & mask, s & mask
+        low = min(a[p], b[q], c[r], d[s])
+        if low < MOST:
+            high = low + 1
+            a[p] = max(a[p], high)
+            b[q] = max(b[q], high)
+            c[r] = max(c[r], high)
+            d[s] = max(d[s], high)
+        self._counted += 1
+        if self._counted >= self._sample:
+            self._halve()
+
+    def frequency(self, chunk_id: ChunkId) -> int:
+        """
+        Estimate how often a chunk was used lately, up to :data:`MOST`.
+        """
+        mask = self._mask
+        a, b, c, d = self._rows
+        p, q, r, s = _PLACES.unpack(chunk_id)
+        low: int = min(a[p & mask], b[q & mask], c[r & mask], d[s & mask])
+        return low
+
+    def _halve(self) -> None:
+        self._counted //= 2
+        self._rows = [row.translate(_HALVED) for row in self._rows]

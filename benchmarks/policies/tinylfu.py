@@ -1,0 +1,118 @@
+"""
+W-TinyLFU: a newcomer stays if it is asked for more often than what it would replace.
+
+After Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy"
+(ACM Transactions on Storage 13:4, 2017), with bytes in place of entries.
+"""
+
+from benchmarks.policies.sketch import FrequencySketch
+from eliop2p.cache.policy import Pinned
+from eliop2p.cache.segment import Segment
+from eliop2p.model.chunk import ChunkId
+
+_WINDOW_SHARE = 0.01
+_PROTECTED_SHARE = 0.8
+
+
+class TinyLfuPolicy:
+    """
+    Newcomers enter a window, in the order of recency. When room is needed, the oldest
+    of the window and the oldest of the rest are compared by how often they were asked
+    for lately, and the newcomer must win to stay. The rest are chunks on probation and
+    those used again since they left the window, which are protected.
+
+    Every operation is O(1), but that pinned chunks are stepped over.
+
+    Args:
+        capacity: Bytes that the tier keeps when it has made room.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._window_limit = int(capacity * _WINDOW_SHARE)
+        self._main_limit = capacity - self._window_limit
+        self._protected_limit = int(self._main_limit * _PROTECTED_SHARE)
+        self._window = Segment()
+        self._probation = Segment()
+        self._protected = Segment()
+        self._sketch = FrequencySketch()
+
+    def added(self, chunk_id: ChunkId, size: int, now: float) -> None:
+        """
+        Count a use and put a chunk into the window.
+        """
+        del now
+        self._window.put(chunk_id, size)
+        kept = len(self._window) + len(self._probation) + len(self._protected)
+        self._sketch.make_room(kept)
+        self._sketch.count(chunk_id)
+
+    def used(self, chunk_id: ChunkId, now: float) -> None:
+        """
+        Count a use; a chunk on probation becomes protected.
+        """
+        del now
+        self._sketch.count(chunk_id)
+        if chunk_id not in self._probation:
+            self._segment_of(chunk_id).move_to_end(chunk_id)
+            return
+        self._protected.put(chunk_id, self._probation.take(chunk_id))
+        while self._protected.size > self._protected_limit:
+            demoted = next(iter(self._protected))
+            self._probation.put(demoted, self._protected.take(demoted))
+
+    def removed(self, chunk_id: ChunkId) -> None:
+        """
+        Forget a chunk.
+        """
+        self._segment_of(chunk_id).take(chunk_id)
+
+    def evict(self, pinned: Pinned) -> ChunkId | None:
+        """
+        Name the loser between a newcomer and the rest.
+        """
+        newcomer = None
+        if self._window.size >= self._window_limit:
+            newcomer = self._newcomer(pinned)
+        victim = self._probation.first(pinned)
+        if victim is None:
+            victim = self._protected.first(pinned)
+        if newcomer is None or victim is None:
+            return self._gone(newcomer or victim or self._window.first(pinned))
+        count = self._sketch.frequency
+        if count(newcomer) <= count(victim):
+            return self._gone(newcomer)
+        self._admit(newcomer)
+        return self._gone(victim)
+
+    def noted(self, chunk_id: ChunkId, replicas: int) -> None:
+        """
+        Copies elsewhere change nothing.
+        """
+
+    def _segment_of(self, chunk_id: ChunkId) -> Segment:
+        for segment in (self._window, self._probation):
+            if chunk_id in segment:
+                return segment
+        return self._protected
+
+    def _newcomer(self, pinned: Pinned) -> ChunkId | None:
+        """
+        Find the oldest of the window; those for which the rest has room move there.
+        """
+        while self._window.size >= self._window_limit:
+            chunk_id = self._window.first(pinned)
+            if chunk_id is None:
+                return None
+            kept = self._probation.size + self._protected.size
+            if kept + self._window[chunk_id] > self._main_limit:
+                return chunk_id
+            self._admit(chunk_id)
+        return None
+
+    def _admit(self, chunk_id: ChunkId) -> None:
+        self._probation.put(chunk_id, self._window.take(chunk_id))
+
+    def _gone(self, chunk_id: ChunkId | None) -> ChunkId | None:
+        if chunk_id is not None:
+            self._segment_of(chunk_id).take(chunk_id)
+        return chunk_id

@@ -1,0 +1,361 @@
+"""
+Tests for the eviction policies, those of the product and those compared with them.
+"""
+
+from collections.abc import Callable
+from hashlib import sha256
+
+import attrs
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.policies.arc import ArcPolicy
+from benchmarks.policies.lru2 import Lru2Policy
+from benchmarks.policies.tinylfu import TinyLfuPolicy
+from eliop2p.base.config_sections import CacheConfig
+from eliop2p.cache.lru import LruPolicy
+from eliop2p.cache.policies import POLICIES
+from eliop2p.cache.policy import EvictionPolicy
+from eliop2p.cache.s3fifo import PATIENCE, S3FifoPolicy
+from eliop2p.cache.wlru import WeightedLruPolicy
+from eliop2p.model.chunk import ChunkId
+from tests.cache.policy_twins import (
+    ArcTwin,
+    ListTwin,
+    Lru2Twin,
+    S3FifoTwin,
+    TinyLfuTwin,
+    WeightedTwin,
+)
+
+_CAPACITY = 100
+
+
+def name_of(number: int) -> ChunkId:
+    """
+    Make the name of a chunk.
+    """
+    return ChunkId(sha256(number.to_bytes(8, "big")).digest())
+
+
+def nobody(chunk_id: ChunkId) -> bool:
+    """
+    Tell that a chunk is not pinned.
+    """
+    return False
+
+
+class PolicyMachine(RuleBasedStateMachine):
+    """
+    A policy against its twin; chunks come, are used, pinned and removed.
+    """
+
+    make: Callable[[int], EvictionPolicy]
+    make_twin: Callable[[int], ListTwin]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.policy = type(self).make(_CAPACITY)
+        self.twin = type(self).make_twin(_CAPACITY)
+        self.now = 0.0
+        self.sizes: dict[ChunkId, int] = {}
+        self.pinned: set[ChunkId] = set()
+
+    @rule(number=st.integers(0, 24), size=st.integers(0, 40))
+    def add(self, number: int, size: int) -> None:
+        """
+        Make room for a chunk and add it.
+        """
+        chunk_id = name_of(number)
+        if chunk_id in self.sizes:
+            return
+        while sum(self.sizes.values()) + size > _CAPACITY:
+            if not self.evict():
+                return
+        self.now += 1
+        self.sizes[chunk_id] = size
+        self.policy.added(chunk_id, size, self.now)
+        self.twin.added(chunk_id, size, self.now)
+
+    def evict(self) -> bool:
+        """
+        Have a victim named by both.
+        """
+        victim = self.policy.evict(self.pinned.__contains__)
+        assert victim == self.twin.evict(self.pinned.__contains__)
+        if victim is None:
+            assert self.pinned == set(self.sizes)
+            return False
+        assert victim not in self.pinned
+        del self.sizes[victim]
+        return True
+
+    @precondition(lambda self: self.sizes)
+    @rule(
+        data=st.data(),
+        later=st.sampled_from([1.0, 60.0, 1800.0]),
+        times=st.sampled_from([1, 1, 1, 2, 12, 120]),
+    )
+    def use(self, data: st.DataObject, later: float, times: int) -> None:
+        """
+        Use a chunk, once or a number of times.
+        """
+        chunk_id = data.draw(st.sampled_from(sorted(self.sizes)))
+        self.now += later
+        for _ in range(times):
+            self.now += 1
+            self.policy.used(chunk_id, self.now)
+            self.twin.used(chunk_id, self.now)
+
+    @precondition(lambda self: self.sizes)
+    @rule(data=st.data(), replicas=st.integers(0, 7))
+    def note(self, data: st.DataObject, replicas: int) -> None:
+        """
+        Tell of copies elsewhere.
+        """
+        chunk_id = data.draw(st.sampled_from(sorted(self.sizes)))
+        self.policy.noted(chunk_id, replicas)
+        self.twin.noted(chunk_id, replicas)
+
+    @precondition(lambda self: self.sizes)
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        """
+        Remove a chunk.
+        """
+        chunk_id = data.draw(st.sampled_from(sorted(self.sizes)))
+        self.policy.removed(chunk_id)
+        self.twin.removed(chunk_id)
+        del self.sizes[chunk_id]
+        self.pinned.discard(chunk_id)
+
+    @precondition(lambda self: self.sizes)
+    @rule(data=st.data())
+    def pin(self, data: st.DataObject) -> None:
+        """
+        Pin a chunk, or unpin it.
+        """
+        self.pinned ^= {data.draw(st.sampled_from(sorted(self.sizes)))}
+
+    @invariant()
+    def same(self) -> None:
+        """
+        The twin has the chunks that there are.
+        """
+        assert {known.chunk_id for known in self.twin.chunks} == set(self.sizes)
+
+    def teardown(self) -> None:
+        """
+        In the end every chunk is named, once, in the order of the twin.
+        """
+        self.pinned.clear()
+        while self.sizes:
+            assert self.evict()
+        assert not self.evict()
+
+
+def machine_of(
+    make: Callable[[int], EvictionPolicy], make_twin: Callable[[int], ListTwin]
+) -> type[PolicyMachine]:
+    """
+    Make the machine for a policy.
+    """
+    members = {"make": staticmethod(make), "make_twin": staticmethod(make_twin)}
+    return type(f"{make_twin.__name__}Machine", (PolicyMachine,), members)
+
+
+class TwinTests(SynchronousTestCase):
+    """
+    Every policy names the victims that its twin names, members that nobody has pinned.
+    """
+
+    def test_lru(self) -> None:
+        """
+        LRU behaves as its twin.
+        """
+        machine = machine_of(lambda _: LruPolicy(), ListTwin)
+        run_state_machine_as_test(machine)
+
+    def test_wlru(self) -> None:
+        """
+        The weighted LRU behaves as its twin.
+        """
+        run_state_machine_as_test(machine_of(WeightedLruPolicy, WeightedTwin))
+
+    def test_s3fifo(self) -> None:
+        """
+        S3-FIFO behaves as its twin.
+        """
+        run_state_machine_as_test(machine_of(S3FifoPolicy, S3FifoTwin))
+
+    def test_lru2(self) -> None:
+        """
+        LRU-2 behaves as its twin.
+        """
+        run_state_machine_as_test(machine_of(lambda _: Lru2Policy(), Lru2Twin))
+
+    def test_arc(self) -> None:
+        """
+        ARC behaves as its twin.
+        """
+        run_state_machine_as_test(machine_of(ArcPolicy, ArcTwin))
+
+    def test_tinylfu(self) -> None:
+        """
+        W-TinyLFU behaves as its twin, which counts without error.
+        """
+        run_state_machine_as_test(machine_of(TinyLfuPolicy, TinyLfuTwin))
+
+
+@attrs.define
+class _Tier:
+    """
+    A tier of 100 chunks that makes room for one at a time.
+    """
+
+    policy: EvictionPolicy
+    held: set[ChunkId] = attrs.Factory(set)
+    now: float = 0.0
+
+    def read(self, chunk_id: ChunkId) -> None:
+        """
+        Read a chunk.
+        """
+        self.now += 10
+        if chunk_id in self.held:
+            self.policy.used(chunk_id, self.now)
+            return
+        if len(self.held) == _CAPACITY:
+            victim = self.policy.evict(nobody)
+            assert victim is not None
+            self.held.remove(victim)
+        self.held.add(chunk_id)
+        self.policy.added(chunk_id, 1, self.now)
+
+
+class KeepingTests(SynchronousTestCase):
+    """
+    What is kept and what goes, by example.
+    """
+
+    def hot_after_scan(self, policy: EvictionPolicy) -> int:
+        """
+        Count the chunks of a hot set of 50 that survive a scan of 200.
+        """
+        tier = _Tier(policy)
+        hot = [name_of(number) for number in range(50)]
+        for chunk_id in hot * 4:
+            tier.read(chunk_id)
+        for number in range(1000, 1200):
+            tier.read(name_of(number))
+        return len(tier.held.intersection(hot))
+
+    def test_scan(self) -> None:
+        """
+        One pass over twice the cache leaves a hot set in place; plain LRU loses it.
+        """
+        for make in (WeightedLruPolicy, S3FifoPolicy, ArcPolicy, TinyLfuPolicy):
+            self.assertGreater(self.hot_after_scan(make(_CAPACITY)), 45, make)
+        self.assertGreater(self.hot_after_scan(Lru2Policy()), 45)
+        self.assertEqual(self.hot_after_scan(LruPolicy()), 0)
+
+    def test_new_hot_set(self) -> None:
+        """
+        A hot set that nobody reads any more gives way to a new one.
+        """
+        for name, make in POLICIES.items():
+            tier = _Tier(make(_CAPACITY))
+            sets = [range(80), range(1000, 1080)]
+            for numbers in sets:
+                for number in [*numbers] * 20:
+                    tier.read(name_of(number))
+            new = tier.held.intersection(map(name_of, sets[1]))
+            self.assertGreater(len(new), 50, name)
+
+    def weighted(self) -> WeightedLruPolicy:
+        """
+        Make a weighted LRU of two chunks, 1 and 2, of which 1 is older by 20 minutes.
+        """
+        policy = WeightedLruPolicy(_CAPACITY)
+        policy.added(name_of(1), 10, 0.0)
+        policy.added(name_of(2), 10, 1200.0)
+        return policy
+
+    def test_age(self) -> None:
+        """
+        Of chunks alike the older goes first.
+        """
+        self.assertEqual(self.weighted().evict(nobody), name_of(1))
+
+    def test_replicas(self) -> None:
+        """
+        A copy elsewhere makes up for 30 minutes of age, and goes first up to that.
+        """
+        policy = self.weighted()
+        policy.noted(name_of(2), 1)
+        self.assertEqual(policy.evict(nobody), name_of(2))
+        policy = self.weighted()
+        policy.noted(name_of(2), 1)
+        policy.noted(name_of(2), 0)
+        self.assertEqual(policy.evict(nobody), name_of(1))
+
+    def heated(self, first: int, second: int) -> ChunkId | None:
+        """
+        Have chunk 1 used so often in a minute, and 2 so often 20 minutes later.
+        """
+        policy = self.weighted()
+        for chunk_id, uses, begin in ((1, first, 60.0), (2, second, 1260.0)):
+            for use in range(uses):
+                policy.used(name_of(chunk_id), begin + use * 60.0 / uses)
+        return policy.evict(nobody)
+
+    def test_heat(self) -> None:
+        """
+        Ten uses an hour make up for 18 minutes of age, more than a hundred for 36.
+        """
+        self.assertEqual(self.heated(2, 2), name_of(1))
+        self.assertEqual(self.heated(50, 2), name_of(1))
+        self.assertEqual(self.heated(150, 2), name_of(2))
+        self.assertEqual(self.heated(150, 50), name_of(1))
+
+    def test_patience(self) -> None:
+        """
+        The first eviction after a long time looks at a bounded number of chunks.
+        """
+        policy = S3FifoPolicy(10_000)
+        for number in range(10_000):
+            policy.added(name_of(number), 1, 0.0)
+            policy.used(name_of(number), 1.0)
+        looked_at: list[ChunkId] = []
+
+        def pinned(chunk_id: ChunkId) -> bool:
+            looked_at.append(chunk_id)
+            return False
+
+        self.assertEqual(policy.evict(pinned), name_of(PATIENCE))
+        self.assertEqual(len(looked_at), PATIENCE + 1)
+
+    def test_bounded_memory(self) -> None:
+        """
+        No more names are remembered of chunks gone than there are chunks.
+        """
+        policy = S3FifoPolicy(_CAPACITY)
+        tier = _Tier(policy)
+        for number in range(5000):
+            tier.read(name_of(number))
+        self.assertLessEqual(len(policy._gone), _CAPACITY)
+
+    def test_names(self) -> None:
+        """
+        The configuration offers the policies that there are, the default among them.
+        """
+        metadata = attrs.fields(CacheConfig).eviction.metadata
+        self.assertEqual(metadata["kind"].name, ", ".join(POLICIES))
+        self.assertIn(metadata["default"], POLICIES)

@@ -1,0 +1,64 @@
+"""
+Tests for :mod:`eliop2p.proxy.body_stream` when those it feeds hang together.
+"""
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from eliop2p.base.errors import OriginUnavailable
+from eliop2p.http1.message import ResponseHead
+from eliop2p.model.chunk import Layout, ObjectKey, ObjectVersion
+from eliop2p.model.ranges import Interval
+from eliop2p.proxy.body_stream import BodyStream, StreamCut
+from tests.proxy.fakes import FakeResponse, FakeSink
+
+LAYOUT = Layout(ObjectKey(b"http://s", b"b", b"k"), ObjectVersion(b'"e"', 96), 32)
+
+
+class CascadeTests(SynchronousTestCase):
+    """
+    One reader that fails and takes the others with it.
+    """
+
+    def setUp(self) -> None:
+        """
+        Let three chunks wait; whoever hears of the first cancels the others.
+        """
+        self.response = FakeResponse(ResponseHead(200, b"OK"))
+        self.stream = BodyStream(self.response, Interval(0, 96))
+        chunks = map(LAYOUT.chunk, range(3))
+        self.waiting = [self.stream.feed(FakeSink(chunk)) for chunk in chunks]
+        self.heard: list[type[Exception] | None] = []
+        self.waiting[0].addErrback(self.give_up)
+
+    def give_up(self, failure: object) -> None:
+        """
+        Cancel the others.
+        """
+        self.heard.append(getattr(failure, "type", None))
+        for other in self.waiting[1:]:
+            other.cancel()
+
+    def assert_cancelled(self, waiting: "Deferred[None]") -> None:
+        """
+        Demand that somebody heard that it was given up.
+        """
+        self.failureResultOf(waiting, CancelledError)
+
+    def test_broken(self) -> None:
+        """
+        Each hears of the end of a broken stream once.
+        """
+        self.response.fail(OriginUnavailable("reset"))
+        self.assertEqual(self.heard, [OriginUnavailable])
+        for waiting in self.waiting[1:]:
+            self.assert_cancelled(waiting)
+
+    def test_cut(self) -> None:
+        """
+        So they do of a stream that is cut short.
+        """
+        self.stream.cut(0)
+        self.assertEqual(self.heard, [StreamCut])
+        for waiting in self.waiting[1:]:
+            self.assert_cancelled(waiting)

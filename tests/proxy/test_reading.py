@@ -1,0 +1,362 @@
+"""
+Tests for :mod:`eliop2p.proxy.reading`.
+"""
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionLost
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from eliop2p.base.errors import ChunkUnavailable
+from eliop2p.http1.message import RequestHead, ResponseHead
+from eliop2p.interfaces import (
+    IBodySender,
+    IChunkOrigin,
+    IChunkReader,
+    IChunkReading,
+    IChunkSink,
+)
+from eliop2p.model.chunk import (
+    Chunk,
+    ChunkId,
+    Digest,
+    Layout,
+    ObjectKey,
+    ObjectVersion,
+)
+from eliop2p.model.ranges import Interval
+from eliop2p.model.span import Span
+from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.reading import MAX_AHEAD, BodyReader
+
+SIZE = 10
+DATA = bytes(range(250))
+LAYOUT = Layout(
+    ObjectKey(b"http://s", b"b", b"k"), ObjectVersion(b'"e"', len(DATA)), SIZE
+)
+HEAD = ResponseHead(200, b"OK")
+
+
+@implementer(IChunkReading)
+class Reading:
+    """
+    A chunk whose bytes come when the test says so.
+    """
+
+    source = "peer"
+    digest: Digest | None = None
+
+    def __init__(self, chunk: Chunk, *, filled: bool) -> None:
+        self.chunk = chunk
+        self.length = chunk.length
+        self.filled = chunk.length if filled else 0
+        self.closed = 0
+        self._waiting: tuple[int, int, Deferred[Span]] | None = None
+
+    def read(self, offset: int, limit: int) -> Deferred[Span]:
+        """
+        Give what has come, or wait.
+        """
+        assert not self.closed
+        if offset < self.filled:
+            return succeed(self._span(offset, limit))
+        result: Deferred[Span] = Deferred(lambda _: self._forget())
+        self._waiting = offset, limit, result
+        return result
+
+    def fill(self) -> None:
+        """
+        Let all come.
+        """
+        self.filled = self.length
+        waiting = self._waiting
+        if waiting is not None:
+            self._forget()
+            waiting[2].callback(self._span(*waiting[:2]))
+
+    def close(self) -> None:
+        """
+        Count it.
+        """
+        self.closed += 1
+
+    def _forget(self) -> None:
+        self._waiting = None
+
+    def _span(self, offset: int, limit: int) -> Span:
+        start = self.chunk.start + offset
+        return memoryview(DATA)[start : start + min(limit, self.length - offset)]
+
+
+@implementer(IChunkReader, IChunkOrigin)
+class Chunks:
+    """
+    Opens chunks, and gives the right to read them, which nobody uses here.
+
+    Attributes:
+        opened: Each chunk that was opened, in order.
+        at_hand: Whether chunks are there when they are opened.
+        held: The indexes of those that a tier has.
+        failing: The index of one that cannot be opened.
+        passed: The indexes of those that were passed over.
+    """
+
+    def __init__(self) -> None:
+        self.opened: list[Reading] = []
+        self.at_hand = False
+        self.held: set[int] = set()
+        self.failing = -1
+        self.passed: list[int] = []
+        self.pending: Deferred[IChunkReading] | None = None
+
+    def open(self, chunk: Chunk, origin: IChunkOrigin) -> Deferred[IChunkReading]:
+        """
+        Open one.
+        """
+        if chunk.index == self.failing:
+            return fail(ChunkUnavailable("none has it"))
+        if self.pending is not None:
+            return self.pending
+        filled = self.at_hand or chunk.index in self.held
+        self.opened.append(Reading(chunk, filled=filled))
+        return succeed(self.opened[-1])
+
+    def where(self, chunk_id: ChunkId) -> str:
+        """
+        Tell which tier has it.
+        """
+        held = any(LAYOUT.chunk(index).id == chunk_id for index in self.held)
+        return "memory" if held else ""
+
+    def can_read(self, chunk: Chunk) -> bool:
+        """
+        Allow it.
+        """
+        return True
+
+    def read(self, sink: IChunkSink) -> Deferred[None]:
+        """
+        Fail; it is not this that is tested.
+        """
+        return fail(ChunkUnavailable("not from the store"))
+
+    def passed_over(self, chunk: Chunk) -> None:
+        """
+        Note it.
+        """
+        self.passed.append(chunk.index)
+
+    @property
+    def indexes(self) -> list[int]:
+        """
+        Which were opened.
+        """
+        return [reading.chunk.index for reading in self.opened]
+
+
+@implementer(IBodySender)
+class Sender:
+    """
+    A client that takes spans when the test says so.
+    """
+
+    bytes_sent = 0
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.slow = False
+        self.error: Exception | None = None
+        self.waiting: Deferred[None] | None = None
+
+    def send(self, span: Span, more: bool) -> Deferred[None]:
+        """
+        Take a span.
+        """
+        if self.error is not None:
+            return fail(self.error)
+        assert isinstance(span, memoryview)
+        self.data += span
+        if not self.slow:
+            return succeed(None)
+        self.waiting = Deferred()
+        return self.waiting
+
+    def close(self) -> None:
+        """
+        Do nothing.
+        """
+
+
+class ReaderTests(SynchronousTestCase):
+    """
+    The body of an answer.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a client and a cache.
+        """
+        self.chunks = Chunks()
+        self.sender = Sender()
+        self.exchange = Exchange(
+            RequestHead(b"GET", b"/b/k"),
+            None,
+            "id",
+            sender=self.sender,
+            keep_alive=True,
+            seconds=lambda: 0.0,
+        )
+        self.counted = 0
+        self.done: list[int] = []
+
+    def send(self, start: int, stop: int, ahead: int = 2) -> Deferred[None]:
+        """
+        Begin to send a part of the object.
+        """
+        body = BodyReader(
+            self.chunks,
+            LAYOUT,
+            self.chunks,
+            self.count,
+            lambda chunk: self.done.append(chunk.index),
+            ahead=ahead,
+        )
+        return Deferred.fromCoroutine(
+            body.send(
+                self.exchange,
+                Interval(start, stop),
+                lambda: self.exchange.begin(HEAD),
+            )
+        )
+
+    def count(self, source: str, length: int) -> None:
+        """
+        Count bytes by source.
+        """
+        self.assertEqual(source, "peer")
+        self.counted += length
+
+    def assert_sent(self, start: int, stop: int) -> None:
+        """
+        Demand that exactly a part was sent.
+        """
+        self.assertEqual(self.sender.data.partition(b"\r\n\r\n")[2], DATA[start:stop])
+
+    def assert_all_closed(self) -> None:
+        """
+        Demand that every chunk was let go of, once.
+        """
+        self.assertEqual({reading.closed for reading in self.chunks.opened}, {1})
+
+    def test_parts(self) -> None:
+        """
+        Any part is sent, from exactly the chunks that cover it, each of them let go of.
+        """
+        for start, stop in ((0, 250), (0, 1), (9, 11), (10, 20), (13, 247), (249, 250)):
+            self.setUp()
+            self.chunks.at_hand = True
+            self.successResultOf(self.send(start, stop))
+            self.assert_sent(start, stop)
+            covering = list(range(start // SIZE, -(-stop // SIZE)))
+            self.assertEqual(self.chunks.indexes, covering)
+            self.assertEqual(self.chunks.passed, covering)
+            self.assertEqual(self.done, covering)
+            self.assertEqual(self.counted, stop - start)
+            self.assert_all_closed()
+
+    def test_nothing_before_bytes(self) -> None:
+        """
+        The answer begins with the first bytes, so that it can still become an error.
+        """
+        sending = self.send(0, 30)
+        self.assertFalse(self.exchange.begun)
+        self.chunks.opened[0].fill()
+        self.assertTrue(self.exchange.begun)
+        sending.cancel()
+        self.failureResultOf(sending)
+
+    def test_window_grows(self) -> None:
+        """
+        A client that waits for its bytes has more and more chunks opened ahead of it,
+        up to a bound.
+        """
+        self.send(0, 250).addErrback(lambda _: None)
+        ahead = []
+        for index in range(8):
+            ahead.append(len(self.chunks.opened) - index - 1)
+            self.chunks.opened[index].fill()
+        self.assertEqual(ahead[:4], [2, 4, 8, 8])
+        self.assertEqual(max(ahead), MAX_AHEAD)
+
+    def test_window_shrinks(self) -> None:
+        """
+        A client for which everything is there before it takes it holds little.
+        """
+        self.chunks.at_hand = True
+        self.sender.slow = True
+        sending = self.send(0, 250, ahead=8)
+        ahead = []
+        for index in range(25):
+            ahead.append(len(self.chunks.opened) - index - 1)
+            while index == len(self.done):
+                waiting, self.sender.waiting = self.sender.waiting, None
+                assert waiting is not None
+                waiting.callback(None)
+        self.assertEqual(ahead[:9], [8, 7, 6, 5, 4, 3, 2, 1, 1])
+        self.successResultOf(sending)
+        self.assert_sent(0, 250)
+
+    def test_held_are_not_opened(self) -> None:
+        """
+        What a tier has is opened only when it is its turn.
+        """
+        self.chunks.held = {1, 2, 3}
+        self.send(0, 50).addErrback(lambda _: None)
+        self.assertEqual(self.chunks.indexes, [0])
+        self.chunks.opened[0].fill()
+        self.assertEqual(self.chunks.indexes, [0, 1, 2, 3, 4])
+        self.assertEqual(self.done, [0, 1, 2, 3])
+
+    def test_unavailable(self) -> None:
+        """
+        A chunk that cannot be had fails the answer when it is its turn, and not
+        before; everything is let go of.
+        """
+        self.chunks.failing = 2
+        sending = self.send(0, 50)
+        self.chunks.opened[0].fill()
+        self.assertNoResult(sending)
+        self.chunks.opened[1].fill()
+        self.failureResultOf(sending, ChunkUnavailable)
+        self.assert_sent(0, 20)
+        self.assert_all_closed()
+
+    def test_client_gone(self) -> None:
+        """
+        A client that goes away lets go of everything.
+        """
+        sending = self.send(0, 250)
+        self.sender.error = ConnectionLost()
+        self.chunks.opened[0].fill()
+        self.failureResultOf(sending, ConnectionLost)
+        self.assert_all_closed()
+
+    def test_cancelled(self) -> None:
+        """
+        So does an answer that is given up while it waits for bytes.
+        """
+        sending = self.send(0, 250)
+        sending.cancel()
+        self.failureResultOf(sending)
+        self.assert_all_closed()
+
+    def test_cancelled_while_opening(self) -> None:
+        """
+        So does one that waits for a chunk to be opened.
+        """
+        cancelled: list[object] = []
+        self.chunks.pending = Deferred(cancelled.append)
+        sending = self.send(0, SIZE)
+        sending.cancel()
+        self.failureResultOf(sending)
+        self.assertEqual(cancelled, [self.chunks.pending])
