@@ -14,10 +14,10 @@ _COLUMNS = 3
 
 # Name, class, and what the line looks like in light and dark.
 _STYLES = {
-    "s3fifo": ("a", "stroke-width:3", "#1a7f37", "#3fb950"),
+    "tinylfu": ("a", "stroke-width:3", "#1a7f37", "#3fb950"),
     "wlru": ("b", "stroke-width:2.4", "#0969da", "#58a6ff"),
     "lru": ("c", "stroke-width:2.4", "#57606a", "#9da7b1"),
-    "W-TinyLFU": ("d", "stroke-dasharray:7 3", "#bc4c00", "#f0883e"),
+    "S3-FIFO": ("d", "stroke-dasharray:7 3", "#bc4c00", "#f0883e"),
     "LRU-2": ("e", "stroke-dasharray:2 3", "#8250df", "#bc8cff"),
     "ARC": ("f", "stroke-dasharray:9 3 2 3", "#bf3989", "#f778ba"),
     "the future known": ("g", "stroke-width:1", "#9a6700", "#d29922"),

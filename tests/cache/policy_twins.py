@@ -337,7 +337,7 @@ class TinyLfuTwin(ListTwin):
         """
         self.counts[chunk_id] = min(15, self.counts.get(chunk_id, 0) + 1)
         self.counted += 1
-        if self.counted >= 10 * self.most:
+        if self.counted >= 4 * self.most:
             self.counted //= 2
             self.counts = {name: count // 2 for name, count in self.counts.items()}
 

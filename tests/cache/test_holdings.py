@@ -140,7 +140,7 @@ class MakeHoldingsTests(SynchronousTestCase):
             StartError, make_holdings, self.settings("lfu"), Clock().seconds
         )
         self.assertIn("'lfu'", str(error))
-        self.assertIn("s3fifo or wlru or lru", str(error))
+        self.assertIn("tinylfu or wlru or lru", str(error))
 
 
 class HoldingsMachine(RuleBasedStateMachine):

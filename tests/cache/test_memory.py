@@ -46,7 +46,7 @@ class MemoryTests(SynchronousTestCase):
         """
         self.gone: list[ChunkId] = []
         self.clock = Clock()
-        settings = BackendSettings(400, "", 1.0, 1.0, "s3fifo")
+        settings = BackendSettings(400, "", 1.0, 1.0, "tinylfu")
         self.backend = MemoryBackend(settings, self.clock, self.gone.append)
 
     def put(self, number: int) -> bool:

@@ -18,12 +18,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.policies.arc import ArcPolicy
 from benchmarks.policies.lru2 import Lru2Policy
-from benchmarks.policies.tinylfu import TinyLfuPolicy
+from benchmarks.policies.s3fifo import S3FifoPolicy
 from eliop2p.base.config_sections import CacheConfig
 from eliop2p.cache.lru import LruPolicy
 from eliop2p.cache.policies import POLICIES
 from eliop2p.cache.policy import EvictionPolicy
-from eliop2p.cache.s3fifo import PATIENCE, S3FifoPolicy
+from eliop2p.cache.tinylfu import TinyLfuPolicy
 from eliop2p.cache.wlru import WeightedLruPolicy
 from eliop2p.model.chunk import ChunkId
 from tests.cache.policy_twins import (
@@ -324,33 +324,6 @@ class KeepingTests(SynchronousTestCase):
         self.assertEqual(self.heated(50, 2), name_of(1))
         self.assertEqual(self.heated(150, 2), name_of(2))
         self.assertEqual(self.heated(150, 50), name_of(1))
-
-    def test_patience(self) -> None:
-        """
-        The first eviction after a long time looks at a bounded number of chunks.
-        """
-        policy = S3FifoPolicy(10_000)
-        for number in range(10_000):
-            policy.added(name_of(number), 1, 0.0)
-            policy.used(name_of(number), 1.0)
-        looked_at: list[ChunkId] = []
-
-        def pinned(chunk_id: ChunkId) -> bool:
-            looked_at.append(chunk_id)
-            return False
-
-        self.assertEqual(policy.evict(pinned), name_of(PATIENCE))
-        self.assertEqual(len(looked_at), PATIENCE + 1)
-
-    def test_bounded_memory(self) -> None:
-        """
-        No more names are remembered of chunks gone than there are chunks.
-        """
-        policy = S3FifoPolicy(_CAPACITY)
-        tier = _Tier(policy)
-        for number in range(5000):
-            tier.read(name_of(number))
-        self.assertLessEqual(len(policy._gone), _CAPACITY)
 
     def test_names(self) -> None:
         """

@@ -157,8 +157,8 @@ class CacheConfig:
         kinds.PLUGIN, "directory", "Plugin that is the disk tier."
     )
     eviction: str = declare(
-        kinds.choice("s3fifo", "wlru", "lru"),
-        "s3fifo",
+        kinds.choice("tinylfu", "wlru", "lru"),
+        "tinylfu",
         "Policy that says which chunks a tier gives up.",
     )
     eviction_threshold: float = declare(

@@ -2,20 +2,18 @@
 The disk tier: one file per chunk in one directory.
 """
 
-import errno
 from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from eliop2p.base.errors import CorruptChunk
 from eliop2p.cache.disk_ceiling import Ceiling
-from eliop2p.cache.disk_claim import DirectoryGone
-from eliop2p.cache.disk_handle import DiskEntry, DiskHandle, close_unwanted
+from eliop2p.cache.disk_handle import DiskEntry, close_unwanted
 from eliop2p.cache.disk_inventory import Inventory
+from eliop2p.cache.disk_readers import Readers
 from eliop2p.cache.disk_recent import Recency
 from eliop2p.cache.disk_shelf import Shelf
 from eliop2p.cache.disk_survey import Survey
@@ -37,13 +35,6 @@ from eliop2p.interfaces import (
 )
 from eliop2p.model.chunk import ChunkId, Digest
 
-_log = Logger()
-
-_OF_ONE_FILE = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR}
-"""
-Errors that say nothing about the rest of the disk.
-"""
-
 
 @implementer(ICacheBackend)
 class DirectoryBackend:
@@ -52,9 +43,6 @@ class DirectoryBackend:
 
     Victims are gone before new bytes are written, and files that are being written or
     that are not ours count too.
-
-    Attributes:
-        open_handles: How many handles have not been closed.
 
     Args:
         files: The directory, claimed.
@@ -72,7 +60,6 @@ class DirectoryBackend:
         clock: IReactorTime,
         dropped: Callable[[ChunkId], None],
     ) -> None:
-        self.open_handles = 0
         self._files = files
         self._worker = worker
         self._holdings: Holdings[DiskEntry] = make_holdings(settings, clock.seconds)
@@ -80,7 +67,7 @@ class DirectoryBackend:
         self._writing: set[ChunkId] = set()
         self._stopping = False
         self._largest = 0
-        self._corrupt = {"disk": 0, "scrub": 0}
+        self._corrupt_scrubbed = 0
         self._health = Health(str(files.root), clock, self._probe)
         self._ceiling = Ceiling(files, settings.capacity, worker)
         self._shelf = Shelf(
@@ -91,6 +78,7 @@ class DirectoryBackend:
             health=self._health,
             dropped=dropped,
         )
+        self._readers = Readers(files, self._shelf, worker)
         self._recency = Recency(files, self._shelf, worker, clock)
         self._survey = Survey(
             files,
@@ -110,6 +98,13 @@ class DirectoryBackend:
             wanted=self._is_to_scrub,
             failed=self._scrubbed_badly,
         )
+
+    @property
+    def open_handles(self) -> int:
+        """
+        How many handles have not been closed.
+        """
+        return self._readers.open_handles
 
     def start(self) -> Deferred[None]:
         """
@@ -193,8 +188,8 @@ class DirectoryBackend:
             len(self._holdings),
             self._health.trouble,
             self._scrubber.bytes,
-            self._corrupt["disk"],
-            self._corrupt["scrub"],
+            self._readers.corrupt,
+            self._corrupt_scrubbed,
         )
 
     def note_replicas(self, chunk_id: ChunkId, replicas: int) -> None:
@@ -276,57 +271,7 @@ class DirectoryBackend:
         if entry is None:
             return None
         self._touch(entry)
-        # Pinned before it is waited for, so that no other reader closes the file.
-        self._holdings.pin(entry)
-        try:
-            if entry.fd < 0:
-                await self._descriptor(entry)
-        finally:
-            if entry.fd < 0:
-                self._shelf.unpin(entry)
-        if entry.fd < 0:
-            return None
-        self.open_handles += 1
-        return DiskHandle(entry, self._closed)
-
-    async def _descriptor(self, entry: DiskEntry) -> None:
-        if entry.waiting is not None:
-            waiter: Deferred[None] = Deferred()
-            entry.waiting.append(waiter)
-            await waiter
-            return
-        entry.waiting = []
-        try:
-            entry.fd = await self._worker.run(self._files.open_checked, entry.name)
-        except (CorruptChunk, OSError) as error:
-            await self._unreadable(entry, error, "disk")
-        finally:
-            waiting, entry.waiting = entry.waiting, None
-            for waiter in waiting:
-                waiter.callback(None)
-
-    async def _unreadable(
-        self, entry: DiskEntry, error: CorruptChunk | OSError, where: str
-    ) -> None:
-        """
-        Drop a chunk if it is the chunk that is wrong and not the disk.
-        """
-        if isinstance(error, OSError):
-            one = error.errno in _OF_ONE_FILE and not isinstance(error, DirectoryGone)
-            if not one:
-                self._health.failed(error)
-            if not one and error.errno != errno.EIO:
-                return
-        if entry.held:
-            self._corrupt[where] += not isinstance(error, FileNotFoundError)
-            _log.warn(
-                "disk cache: dropping a chunk that cannot be read: {error}", error=error
-            )
-            await self._shelf.drop((entry,))
-
-    def _closed(self, entry: DiskEntry) -> None:
-        self.open_handles -= 1
-        self._shelf.unpin(entry)
+        return await self._readers.open(entry)
 
     # --- writing
 
@@ -397,7 +342,7 @@ class DirectoryBackend:
     async def _drop_bad(self, name: ChunkName, error: CorruptChunk | OSError) -> None:
         entry = self._holdings.get(name.chunk_id)
         if entry is not None and entry.digest == name.digest:
-            await self._unreadable(entry, error, "scrub")
+            self._corrupt_scrubbed += await self._readers.unreadable(entry, error)
 
 
 @implementer(IPlugin, ICacheBackendFactory)

@@ -15,7 +15,6 @@ from eliop2p.cache.layout import FOLDERS, size_on_disk
 from eliop2p.interfaces import IWorker
 from eliop2p.model.chunk import ChunkId
 
-
 _MANY = 256
 """
 From how many chunks in a folder there are enough of them to slow down the collector.
@@ -52,6 +51,7 @@ class Inventory:
         self._waiting: dict[int, list[Deferred[None]]] = {}
         self._unfound = 0
         self._strange = 0
+        self._again = False
         self._expected: dict[int, set[ChunkId]] = {}
 
     @property
@@ -79,6 +79,7 @@ class Inventory:
         holdings.reserve(self._unfound)
         self._listed = bytearray(len(FOLDERS))
         self._left = len(FOLDERS)
+        self._again = len(holdings) > 0
         self._expected = defaultdict(set)
         for entry in holdings:
             self._expected[entry.chunk_id[0]].add(entry.chunk_id)
@@ -139,34 +140,56 @@ class Inventory:
             Second files of chunks, none of which is needed.
         """
         holdings = self._shelf.holdings
-        expected = self._expected.get(number, set())
         before = holdings.used
         holdings.reserve(found.unknown)
         self._strange += found.unknown
-        double = []
         names = found.names
         # Numbers that many entries have in common take memory once.
         sizes = {length: size_on_disk(length) for length in set(names.lengths)}
-        columns = zip(names.chunk_ids, names.lengths, names.digests, strict=True)
-        for chunk_id, length, digest in columns:
-            known = holdings.get(chunk_id)
-            if chunk_id in self._writing or chunk_id in self._shelf.leaving:
-                continue
-            if known is None:
-                holdings.add(DiskEntry(chunk_id, digest, length, sizes[length]))
-            elif known.digest == digest and known.length == length:
-                expected.discard(chunk_id)
-            else:
-                holdings.reserve(sizes[length])
-                double.append(DiskEntry(chunk_id, digest, length, sizes[length]))
-        if len(double) + len(names.lengths) >= _MANY:
-            # None of this is garbage, and looking for some in a million of them would
-            # stop everything for a good part of a second, again and again.
-            gc.freeze()
+        entries = [
+            DiskEntry(chunk_id, digest, length, sizes[length])
+            for chunk_id, length, digest in zip(
+                names.chunk_ids, names.lengths, names.digests, strict=True
+            )
+        ]
+        double: list[DiskEntry] = []
+        if self._again or len(set(names.chunk_ids)) < len(entries):
+            entries, double = self._compare(number, entries)
+        for entry in entries:
+            holdings.add(entry)
         less = min(self._unfound, holdings.used - before)
         holdings.release(less)
         self._unfound -= less
+        if len(entries) >= _MANY:
+            # None of this is garbage, and looking for some in a million of them would
+            # stop everything for a good part of a second, again and again.
+            gc.freeze()
         return double
+
+    def _compare(
+        self, number: int, found: list[DiskEntry]
+    ) -> tuple[list[DiskEntry], list[DiskEntry]]:
+        """
+        Tell chunks that are not known yet from second files of those that are, leaving
+        out what is known, being written or being removed.
+        """
+        expected = self._expected.get(number, set())
+        busy = self._writing | self._shelf.leaving
+        new: dict[ChunkId, DiskEntry] = {}
+        double = []
+        for entry in found:
+            chunk_id = entry.chunk_id
+            known = self._shelf.holdings.get(chunk_id) or new.get(chunk_id)
+            if chunk_id in busy:
+                continue
+            if known is None:
+                new[chunk_id] = entry
+            elif known.name == entry.name:
+                expected.discard(chunk_id)
+            else:
+                self._shelf.holdings.reserve(entry.size)
+                double.append(entry)
+        return list(new.values()), double
 
     async def _remove(self, entries: list[DiskEntry]) -> None:
         names = tuple(entry.name for entry in entries)

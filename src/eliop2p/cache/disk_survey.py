@@ -2,10 +2,8 @@
 What an earlier process left: its chunks, and in what order they were used.
 """
 
-from collections.abc import Iterator
-
 import attrs
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.cache.disk_ceiling import Ceiling
@@ -16,11 +14,6 @@ from eliop2p.cache.files import ChunkFiles
 from eliop2p.cache.layout import FOLDERS
 from eliop2p.interfaces import IWorker
 from eliop2p.model.chunk import ChunkId
-
-_AT_ONCE = 3
-"""
-How many folders are read at one time: while one waits for the disk another is parsed.
-"""
 
 _RECORDS_A_TURN = 500
 _MOST_USES = 3
@@ -141,22 +134,13 @@ class Survey:
         )
 
     async def _list(self) -> None:
-        numbers = iter(range(len(FOLDERS)))
-        listing = [
-            Deferred.fromCoroutine(self._list_some(numbers)) for _ in range(_AT_ONCE)
-        ]
-        for done, result in await DeferredList(listing, consumeErrors=True):
-            if not done:
-                result.raiseException()
-        if not self._stopped:
-            self.accepts = True
-            await self._shelf.settle()
-
-    async def _list_some(self, numbers: Iterator[int]) -> None:
-        for number in numbers:
+        # One at a time: two threads that parse slow each other and the reactor down.
+        for number in range(len(FOLDERS)):
             if self._stopped:
                 return
             await self.inventory.list_folder(number)
+        self.accepts = True
+        await self._shelf.settle()
 
     def _place(self, chunk_id: ChunkId, uses: int) -> None:
         """

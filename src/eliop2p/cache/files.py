@@ -151,7 +151,7 @@ class ChunkFiles:
         """
         folder = self.root / FOLDERS[number]
         try:
-            names = parse_names(number, os.listdir(folder))
+            names = parse_names(number, os.listdir(folder))  # noqa: PTH208  names
         except FileNotFoundError:
             self._claim.check()
             names = parse_names(number, [])

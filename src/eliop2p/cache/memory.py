@@ -177,7 +177,9 @@ class MemoryBackend:
         """
         Tell how full the memory is.
         """
-        return CacheUsage(self._holdings.used, self._holdings.capacity, len(self._holdings))
+        return CacheUsage(
+            self._holdings.used, self._holdings.capacity, len(self._holdings)
+        )
 
     def note_replicas(self, chunk_id: ChunkId, replicas: int) -> None:
         """

@@ -9,12 +9,12 @@ from eliop2p.base.errors import StartError
 from eliop2p.cache.holdings import Entry, Holdings
 from eliop2p.cache.lru import LruPolicy
 from eliop2p.cache.policy import EvictionPolicy
-from eliop2p.cache.s3fifo import S3FifoPolicy
+from eliop2p.cache.tinylfu import TinyLfuPolicy
 from eliop2p.cache.wlru import WeightedLruPolicy
 from eliop2p.interfaces import BackendSettings
 
 POLICIES: dict[str, Callable[[int], EvictionPolicy]] = {
-    "s3fifo": S3FifoPolicy,
+    "tinylfu": TinyLfuPolicy,
     "wlru": WeightedLruPolicy,
     "lru": lambda _capacity: LruPolicy(),
 }

@@ -81,7 +81,7 @@ class _BackendTests(SynchronousTestCase):
         Make a backend and start it.
         """
         self.gone: list[ChunkId] = []
-        self.settings = BackendSettings(CAPACITY, self.mktemp(), 0.9, 0.8, "s3fifo")
+        self.settings = BackendSettings(CAPACITY, self.mktemp(), 0.9, 0.8, "tinylfu")
         self.backend = self.started()
 
     def tearDown(self) -> None:

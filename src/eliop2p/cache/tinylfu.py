@@ -5,9 +5,9 @@ After Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission
 (ACM Transactions on Storage 13:4, 2017), with bytes in place of entries.
 """
 
-from benchmarks.policies.sketch import FrequencySketch
 from eliop2p.cache.policy import Pinned
 from eliop2p.cache.segment import Segment
+from eliop2p.cache.sketch import FrequencySketch
 from eliop2p.model.chunk import ChunkId
 
 _WINDOW_SHARE = 0.01

@@ -11,7 +11,7 @@ MOST = 15
 A chunk counts as no more frequent than this.
 """
 
-_SAMPLE = 10
+_SAMPLE = 4
 _SMALLEST = 1024
 _PLACES = Struct(">4Q")
 _HALVED = bytes(count >> 1 for count in range(256))
@@ -21,22 +21,23 @@ class FrequencySketch:
     """
     A count-min sketch of four rows, without hashing: the name of a chunk is a hash.
 
-    Counts are never too low, and halve when ten times as many uses were counted as a
-    row is long. A row has twice to four times as many counters, of one byte, as chunks
-    are kept.
+    Counts are never too low, and halve when four times as many uses were counted as
+    chunks are kept: the paper has ten times, by which what was popular long ago stays
+    too long. A row has at least twice as many counters as there are chunks, and fewer
+    than four times as many, of one byte each; a thousand at least.
     """
 
     def __init__(self) -> None:
         self._rows = [bytearray(_SMALLEST) for _ in range(4)]
         self._mask = _SMALLEST - 1
         self._counted = 0
-        self._sample = _SAMPLE
+        self._chunks = 1
 
     def make_room(self, chunks: int) -> None:
         """
         Grow to hold so many chunks; what has been counted stays.
         """
-        self._sample = max(self._sample, _SAMPLE * chunks)
+        self._chunks = max(self._chunks, chunks)
         while 2 * chunks > len(self._rows[0]):
             self._rows = [row * 2 for row in self._rows]
             self._mask = len(self._rows[0]) - 1
@@ -57,7 +58,7 @@ class FrequencySketch:
             c[r] = max(c[r], high)
             d[s] = max(d[s], high)
         self._counted += 1
-        if self._counted >= self._sample:
+        if self._counted >= _SAMPLE * self._chunks:
             self._halve()
 
     def frequency(self, chunk_id: ChunkId) -> int:

@@ -14,12 +14,6 @@ MOST = 3
 How many uses of a chunk are counted.
 """
 
-PATIENCE = 256
-"""
-How many chunks that have been used are passed over for one victim; after that many
-being used helps no more. It keeps the first eviction after a long time short.
-"""
-
 _SMALL_SHARE = 0.1
 
 
@@ -89,7 +83,6 @@ class S3FifoPolicy:
         """
         Name the first chunk in turn that was not used.
         """
-        patience = PATIENCE
         while True:
             queues = [self._small, self._main]
             if self._small.size <= self._small_limit:
@@ -97,10 +90,9 @@ class S3FifoPolicy:
             chunk_id = _in_turn(queues[0], pinned) or _in_turn(queues[1], pinned)
             if chunk_id is None:
                 return None
-            if not patience or chunk_id not in self._uses:
+            if chunk_id not in self._uses:
                 self._let_go(chunk_id)
                 return chunk_id
-            patience -= 1
             self._pass_over(chunk_id)
 
     def noted(self, chunk_id: ChunkId, replicas: int) -> None:
