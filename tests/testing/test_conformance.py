@@ -20,6 +20,7 @@ from eliop2p.interfaces import (
 )
 from eliop2p.model.chunk import ChunkId
 from eliop2p.testing.conformance import cache_backend_tests
+from eliop2p.testing.workers import ImmediateWorker
 
 _HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "write-a-cache-backend.md"
 
@@ -58,13 +59,20 @@ class ConformanceTests(SynchronousTestCase):
         names: dict[str, object] = {"__name__": __name__}
         for block in re.findall(r"```python\n(.*?)```", _HOW_TO.read_text(), re.DOTALL):
             exec(block, names)
-        case = names["CompressedBackendTests"]
-        assert isinstance(case, type)
-        assert issubclass(case, SynchronousTestCase)
-        result = outcome_of(case)
+        factory = names["compressed"]
+        assert ICacheBackendFactory.providedBy(factory)
+
+        def make(
+            case: SynchronousTestCase,
+            settings: BackendSettings,
+            dropped: Callable[[ChunkId], None],
+        ) -> ICacheBackend:
+            return factory.make(settings, ImmediateWorker(), Clock(), dropped)
+
+        result = outcome_of(cache_backend_tests(make))
         self.assertEqual((result.errors, result.failures), ([], []))
         self.assertGreater(result.testsRun, 10)
-        verifyObject(ICacheBackendFactory, names["compressed"])
+        verifyObject(ICacheBackendFactory, factory)
 
     def test_finds_faults(self) -> None:
         """
