@@ -59,10 +59,12 @@ class Panel:
     @property
     def top(self) -> float:
         """
-        Where the vertical axis ends: a tenth above all hit ratios, at most 1.
+        Where the vertical axis ends, above all hit ratios: at a tenth up to 0.5, then
+        at two tenths.
         """
         highest = max(max(row) for row in self.ratios.values())
-        return min(1.0, int(highest * 10 + 1) / 10)
+        step = 0.1 if highest < 0.5 else 0.2
+        return min(1.0, (int(highest / step) + 1) * step)
 
 
 def draw(panels: list[Panel]) -> str:
@@ -71,7 +73,7 @@ def draw(panels: list[Panel]) -> str:
     """
     rows = -(-len(panels) // _COLUMNS)
     width = _LEFT + _COLUMNS * _ACROSS - 40
-    height = _TOP + rows * _DOWN - 20
+    height = _TOP + rows * _DOWN - 40
     described = "; ".join(_described(panel) for panel in panels)
     head = _HEAD.format(
         width=width,
@@ -119,7 +121,7 @@ def _panel(number: int, panel: Panel) -> Iterator[str]:
     gap = _WIDTH / (len(panel.shares) - 1)
     for place, share in enumerate(panel.shares):
         x = left + place * gap
-        text = f"{share * 100:.2g}%" if share < 1 else "100%"
+        text = f"{share * 100:.3g}%"
         yield f'<text class="s m" x="{x:.1f}" y="{top + _HEIGHT + 17}">{text}</text>'
     for title, row in reversed(panel.ratios.items()):
         points = (

@@ -32,13 +32,16 @@ def nobody(chunk_id: ChunkId) -> bool:
 
 def filled(make: Make, names: list[ChunkId], held: int) -> EvictionPolicy:
     """
-    Make a policy that has seen all names, and holds as many as it may.
+    Make a policy that has seen all names, a third of them used again and again, and
+    holds as many as it may.
     """
     policy = make(held)
     for number, name in enumerate(names):
         if number >= held:
             policy.evict(nobody)
         policy.added(name, 1, float(number))
+        for _ in range(0 if number % 3 else 3):
+            policy.used(name, float(number))
     return policy
 
 

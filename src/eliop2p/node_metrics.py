@@ -9,7 +9,7 @@ import attrs
 from eliop2p.base.metrics import Metrics
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.control.service import ControlService, PlaneState
-from eliop2p.interfaces import IMembership, IOrigin
+from eliop2p.interfaces import CacheUsage, IMembership, IOrigin
 from eliop2p.p2p.links import PeerLinks
 
 
@@ -49,6 +49,15 @@ def observe_node(metrics: Metrics, node: Counted) -> None:
     show("control_plane_up", lambda: node.control.state is PlaneState.REGISTERED)
     for tier in node.chunks.usage():
         _observe_tier(metrics, node, tier)
+    if "disk" in node.chunks.usage():
+        _observe_disk(metrics, lambda: node.chunks.usage()["disk"])
+
+
+def _observe_disk(metrics: Metrics, usage: Callable[[], CacheUsage]) -> None:
+    metrics.observe("eliop2p_scrubbed_bytes_total", {}, lambda: usage().scrubbed)
+    corrupt = "eliop2p_corrupt_chunks_total"
+    metrics.observe(corrupt, {"where": "disk"}, lambda: usage().corrupt)
+    metrics.observe(corrupt, {"where": "scrub"}, lambda: usage().corrupt_scrubbed)
 
 
 def _observe_tier(metrics: Metrics, node: Counted, tier: str) -> None:

@@ -30,9 +30,14 @@ def descriptors() -> int:
 class FaultyFiles(ChunkFiles):
     """
     A directory on a disk that fails as told.
+
+    Attributes:
+        fault: The number of the error, 0 for none.
+        faults: How often it is met before it is over, -1 for always.
     """
 
     fault = 0
+    faults = -1
 
     def write(self, name: ChunkName, data: memoryview) -> None:
         """
@@ -40,21 +45,27 @@ class FaultyFiles(ChunkFiles):
         """
         if self.fault:
             (self.root / "tmp" / str(name)).write_bytes(data[: len(data) // 2])
-            raise OSError(self.fault, os.strerror(self.fault))
+            self._fail()
         super().write(name, data)
 
     def probe(self, length: int) -> None:
         """
         Try the disk, or fail.
         """
-        if self.fault:
-            raise OSError(self.fault, os.strerror(self.fault))
+        self._fail()
         super().probe(length)
 
     def open_checked(self, name: ChunkName) -> int:
         """
         Open, or fail.
         """
-        if self.fault:
-            raise OSError(self.fault, os.strerror(self.fault))
+        self._fail()
         return super().open_checked(name)
+
+    def _fail(self) -> None:
+        fault = self.fault
+        if fault:
+            self.faults -= 1
+            if not self.faults:
+                self.fault = 0
+            raise OSError(fault, os.strerror(fault))

@@ -346,6 +346,7 @@ class TinyLfuTwin(ListTwin):
         See the protocol.
         """
         super().added(chunk_id, size, now)
+        self.spill(lambda _: False)
         self.most = max(self.most, len(self.chunks))
         self.count(chunk_id)
 
@@ -384,16 +385,7 @@ class TinyLfuTwin(ListTwin):
         """
         See the protocol.
         """
-        newcomer = None
-        while self.size_of(main=False) >= self.window and newcomer is None:
-            free = [k for k in self.part(main=False) if not pinned(k.chunk_id)]
-            if not free:
-                break
-            if self.size_of(main=True) + free[0].size > self.capacity - self.window:
-                newcomer = free[0]
-            else:
-                free[0].main = True
-                self.to_end(free[0])
+        newcomer = self.spill(pinned)
         rest = [k for k in self.part(main=True) if k not in self.protected]
         order = rest + self.protected
         victims = [known for known in order if not pinned(known.chunk_id)]
@@ -408,3 +400,18 @@ class TinyLfuTwin(ListTwin):
         newcomer.main = True
         self.to_end(newcomer)
         return self.drop(victims[0])
+
+    def spill(self, pinned: Pinned) -> Known | None:
+        """
+        Move what has room out of a full window; give the oldest that has none.
+        """
+        while self.size_of(main=False) >= self.window:
+            free = [k for k in self.part(main=False) if not pinned(k.chunk_id)]
+            if not free:
+                return None
+            room = self.capacity - self.window - self.size_of(main=True)
+            if free[0].size > room:
+                return free[0]
+            free[0].main = True
+            self.to_end(free[0])
+        return None

@@ -279,51 +279,55 @@ class KeepingTests(SynchronousTestCase):
             new = tier.held.intersection(map(name_of, sets[1]))
             self.assertGreater(len(new), 50, name)
 
-    def weighted(self) -> WeightedLruPolicy:
+    def older_goes(self, minutes: float, uses: int = 1, replicas: int = 0) -> bool:
         """
-        Make a weighted LRU of two chunks, 1 and 2, of which 1 is older by 20 minutes.
+        Use a chunk so often, another one so many minutes later, of which there are so
+        many copies elsewhere; tell whether the first is the victim.
         """
         policy = WeightedLruPolicy(_CAPACITY)
-        policy.added(name_of(1), 10, 0.0)
-        policy.added(name_of(2), 10, 1200.0)
-        return policy
+        for number, begin, times in ((1, 0.0, uses), (2, minutes * 60, 1)):
+            policy.added(name_of(number), 10, begin)
+            for _ in range(times):
+                policy.used(name_of(number), begin)
+        policy.noted(name_of(2), 9)
+        policy.noted(name_of(2), replicas)
+        return policy.evict(nobody) == name_of(1)
 
     def test_age(self) -> None:
         """
         Of chunks alike the older goes first.
         """
-        self.assertEqual(self.weighted().evict(nobody), name_of(1))
+        self.assertTrue(self.older_goes(0.1))
 
     def test_replicas(self) -> None:
         """
-        A copy elsewhere makes up for 30 minutes of age, and goes first up to that.
+        Each copy elsewhere, up to five, makes a chunk seem older by half an hour.
         """
-        policy = self.weighted()
-        policy.noted(name_of(2), 1)
-        self.assertEqual(policy.evict(nobody), name_of(2))
-        policy = self.weighted()
-        policy.noted(name_of(2), 1)
-        policy.noted(name_of(2), 0)
-        self.assertEqual(policy.evict(nobody), name_of(1))
-
-    def heated(self, first: int, second: int) -> ChunkId | None:
-        """
-        Have chunk 1 used so often in a minute, and 2 so often 20 minutes later.
-        """
-        policy = self.weighted()
-        for chunk_id, uses, begin in ((1, first, 60.0), (2, second, 1260.0)):
-            for use in range(uses):
-                policy.used(name_of(chunk_id), begin + use * 60.0 / uses)
-        return policy.evict(nobody)
+        for replicas, minutes in ((1, 30), (3, 90), (5, 150), (6, 150)):
+            self.assertFalse(self.older_goes(minutes - 0.1, replicas=replicas))
+            self.assertTrue(self.older_goes(minutes + 0.1, replicas=replicas))
 
     def test_heat(self) -> None:
         """
-        Ten uses an hour make up for 18 minutes of age, more than a hundred for 36.
+        Ten uses in an hour make a chunk seem younger by 18 minutes, more than a hundred
+        by 36.
         """
-        self.assertEqual(self.heated(2, 2), name_of(1))
-        self.assertEqual(self.heated(50, 2), name_of(1))
-        self.assertEqual(self.heated(150, 2), name_of(2))
-        self.assertEqual(self.heated(150, 50), name_of(1))
+        for uses, minutes in ((8, 0), (9, 18), (99, 18), (100, 36)):
+            self.assertFalse(self.older_goes(minutes - 0.1, uses))
+            self.assertTrue(self.older_goes(minutes + 0.1, uses))
+
+    def test_heat_decays(self) -> None:
+        """
+        What happened an hour ago counts for a third.
+        """
+        policy = WeightedLruPolicy(_CAPACITY)
+        policy.added(name_of(1), 10, 0.0)
+        for _ in range(21):
+            policy.used(name_of(1), 0.0)
+        policy.used(name_of(1), 3600.0)
+        policy.added(name_of(2), 10, 3601.0)
+        policy.used(name_of(2), 3601.0)
+        self.assertEqual(policy.evict(nobody), name_of(1))
 
     def test_names(self) -> None:
         """

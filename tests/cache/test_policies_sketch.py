@@ -51,7 +51,8 @@ class FrequencySketchTests(SynchronousTestCase):
 
     def test_halves(self) -> None:
         """
-        Old uses count less: all counts halve with every four uses for each chunk.
+        Old uses count less: all counts halve at four uses for each chunk, and then
+        whenever there have been half as many more.
         """
         sketch = FrequencySketch()
         sketch.make_room(100)
@@ -60,6 +61,11 @@ class FrequencySketchTests(SynchronousTestCase):
         for number in range(1, 1 + 400 - 12):
             sketch.count(name_of(number))
         self.assertEqual(sketch.frequency(name_of(0)), 6)
+        for number in range(1000, 1199):
+            sketch.count(name_of(number))
+        self.assertEqual(sketch.frequency(name_of(0)), 6)
+        sketch.count(name_of(1199))
+        self.assertEqual(sketch.frequency(name_of(0)), 3)
 
     def test_strangers(self) -> None:
         """

@@ -28,7 +28,7 @@ class MainTests(SynchronousTestCase):
         """
         Every command explains itself.
         """
-        for command in ((), ("config",), ("config", "check"), ("status",)):
+        for command in ((), ("config",), ("config", "check"), ("status",), ("verify",)):
             ran = run_cli(*command, "--help")
             self.assertEqual(ran.code, 0)
             self.assertIn("Usage: eliop2p", ran.output)

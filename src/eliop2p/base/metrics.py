@@ -135,7 +135,21 @@ TABLE: tuple[MetricInfo, ...] = (
         "eliop2p_cache_degraded",
         "gauge",
         ("tier",),
-        "1 while a tier does not take part because it failed, else 0.",
+        "1 while a tier does not take part because it failed, or holds less than it "
+        "may for want of space; else 0.",
+    ),
+    MetricInfo(
+        "eliop2p_scrubbed_bytes_total",
+        "counter",
+        (),
+        "Bytes of the disk tier that were verified in the background.",
+    ),
+    MetricInfo(
+        "eliop2p_corrupt_chunks_total",
+        "counter",
+        ("where",),
+        "Damaged chunks that were dropped, by where they were found: disk when they "
+        "were opened, scrub in the background.",
     ),
     MetricInfo(
         "eliop2p_inflight_bytes",
@@ -207,6 +221,8 @@ class Metrics(Collector):
         self.cache_capacity_bytes = self._gauge("eliop2p_cache_capacity_bytes")
         self.cache_chunks = self._gauge("eliop2p_cache_chunks")
         self.cache_degraded = self._gauge("eliop2p_cache_degraded")
+        self.scrubbed_bytes = self._counter("eliop2p_scrubbed_bytes_total")
+        self.corrupt_chunks = self._counter("eliop2p_corrupt_chunks_total")
         self.inflight_bytes = self._gauge("eliop2p_inflight_bytes")
         self.members = self._gauge("eliop2p_members")
         self.control_plane_up = self._gauge("eliop2p_control_plane_up")

@@ -341,8 +341,10 @@ class DirectoryBackend:
 
     async def _drop_bad(self, name: ChunkName, error: CorruptChunk | OSError) -> None:
         entry = self._holdings.get(name.chunk_id)
-        if entry is not None and entry.digest == name.digest:
-            self._corrupt_scrubbed += await self._readers.unreadable(entry, error)
+        if entry is None or entry.digest != name.digest:
+            return
+        if await self._readers.unreadable(entry, error):
+            self._corrupt_scrubbed += 1
 
 
 @implementer(IPlugin, ICacheBackendFactory)

@@ -91,7 +91,8 @@ class Readers:
         try:
             entry.fd = await self._worker.run(self._files.open_checked, entry.name)
         except (CorruptChunk, OSError) as error:
-            self.corrupt += await self.unreadable(entry, error)
+            if await self.unreadable(entry, error):
+                self.corrupt += 1
         finally:
             waiting, entry.waiting = entry.waiting, None
             for waiter in waiting:

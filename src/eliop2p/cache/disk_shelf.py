@@ -192,7 +192,7 @@ class Shelf:
             self.health.short(error)
             if await self._give_up(missing):
                 return True
-        if not isinstance(error, ShortOfSpace):
+        else:
             self.health.failed(error)
         if removed:
             self.holdings.release(size_on_disk(name.length))

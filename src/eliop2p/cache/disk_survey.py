@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.cache.disk_ceiling import Ceiling
-from eliop2p.cache.disk_inventory import Inventory
+from eliop2p.cache.disk_inventory import LONG_AGO, Inventory
 from eliop2p.cache.disk_recent import LogSizes, Recency
 from eliop2p.cache.disk_shelf import Shelf
 from eliop2p.cache.files import ChunkFiles
@@ -154,7 +154,7 @@ class Survey:
         holdings.add(entry)
         entry.uses = uses
         for _ in range(min(uses, _MOST_USES)):
-            entry.counted = float("-inf")
+            entry.counted = LONG_AGO
             holdings.touch(entry)
 
     def _turn(self) -> Deferred[None]:

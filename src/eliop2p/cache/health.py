@@ -103,9 +103,10 @@ class Health:
 
     def worked(self) -> None:
         """
-        The disk did what it was asked. That does not mean that there is enough space.
+        The disk did what it was asked. Where there is a probe only that says that it is
+        well again: of many writes at one time some may work and others fail.
         """
-        if not self._short:
+        if self._probe is None:
             self._recovered()
 
     def stop(self) -> None:

@@ -42,6 +42,7 @@ class TinyLfuPolicy:
         """
         del now
         self._window.put(chunk_id, size)
+        self._spill(lambda _: False)
         kept = len(self._window) + len(self._probation) + len(self._protected)
         self._sketch.make_room(kept)
         self._sketch.count(chunk_id)
@@ -70,9 +71,7 @@ class TinyLfuPolicy:
         """
         Name the loser between a newcomer and the rest.
         """
-        newcomer = None
-        if self._window.size >= self._window_limit:
-            newcomer = self._newcomer(pinned)
+        newcomer = self._spill(pinned)
         victim = self._probation.first(pinned)
         if victim is None:
             victim = self._protected.first(pinned)
@@ -95,9 +94,12 @@ class TinyLfuPolicy:
                 return segment
         return self._protected
 
-    def _newcomer(self, pinned: Pinned) -> ChunkId | None:
+    def _spill(self, pinned: Pinned) -> ChunkId | None:
         """
-        Find the oldest of the window; those for which the rest has room move there.
+        Move the oldest out of a full window while the rest has room for them.
+
+        Returns:
+            The oldest of a window that is full all the same.
         """
         while self._window.size >= self._window_limit:
             chunk_id = self._window.first(pinned)

@@ -15,6 +15,7 @@ from eliop2p.cli.demo import demo
 from eliop2p.cli.evict import evict
 from eliop2p.cli.group import SuggestingGroup
 from eliop2p.cli.status import status
+from eliop2p.cli.verify import verify
 
 DONE, FAILED, USAGE = 0, 1, 64
 
@@ -35,6 +36,7 @@ cli.add_command(config)
 cli.add_command(demo)
 cli.add_command(evict)
 cli.add_command(status)
+cli.add_command(verify)
 
 
 def run(arguments: Sequence[str]) -> int:
