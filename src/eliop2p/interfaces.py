@@ -114,7 +114,9 @@ class IBodySender(Interface):
 
         Returns:
             Fires when the kernel has taken every byte: this is the back-pressure.
-            Fails with a ConnectionLost when the client is gone.
+            Fails with a ConnectionLost when the client is gone, and with a
+            :class:`eliop2p.base.errors.SpanUnreadable` when the span's file cannot be
+            read; then the rest may still be sent from elsewhere.
         """
 
     def close() -> None:
@@ -596,6 +598,11 @@ class IChunkReader(Interface):
     def where(chunk_id: ChunkId) -> str:
         """
         Tell where a chunk is without touching it: ``memory``, ``disk``, or empty.
+        """
+
+    def drop(chunk_id: ChunkId) -> "Deferred[None]":
+        """
+        Take a chunk that cannot be read out of every tier, and tell others.
         """
 
 

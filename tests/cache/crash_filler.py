@@ -124,6 +124,6 @@ class Filler:
 
 
 if __name__ == "__main__":
-    sync.GROUP_SECONDS = 0.02
+    sync.GROUP_SECONDS = 0.005
     Path(sys.argv[1]).mkdir(exist_ok=True)
     Filler(sys.argv[1], int(sys.argv[2])).run()

@@ -2,7 +2,9 @@
 Kills processes that fill a disk tier, and looks at what they leave.
 """
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -132,6 +134,9 @@ class Crashes:
                 assert line, "the process has ended by itself"
                 self._said.hear(line, self.tally)
             threading.Event().wait(seconds)
+            # Nothing is said any more once a subclass has taken the disk away.
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)
             self.killing()
             process.kill()
             for line in process.stdout:

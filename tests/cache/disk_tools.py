@@ -2,6 +2,7 @@
 What the tests of the disk tier share.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from eliop2p.cache.layout import ChunkName, size_on_disk
 
 def bytes_below(path: str) -> int:
     """
-    Add up the blocks of all files in a directory.
+    Add up the blocks of all files in a directory, which may be at work: a file that is
+    renamed meanwhile counts once, one that has gone does not.
     """
-    return sum(
-        size_on_disk(Path(folder, name).stat().st_size)
-        for folder, _, names in os.walk(path)
-        for name in names
-    )
+    sizes: dict[int, int] = {}
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                status = Path(folder, name).stat()
+                sizes[status.st_ino] = size_on_disk(status.st_size)
+    return sum(sizes.values())
 
 
 def descriptors() -> int:
@@ -61,6 +65,14 @@ class FaultyFiles(ChunkFiles):
         """
         self._fail()
         return super().open_checked(name)
+
+    def remove(self, names: tuple[ChunkName, ...]) -> tuple[OSError | None, ...]:
+        """
+        Remove, or fail for each.
+        """
+        if self.fault:
+            return tuple(OSError(self.fault, os.strerror(self.fault)) for _ in names)
+        return super().remove(names)
 
     def _fail(self) -> None:
         fault = self.fault

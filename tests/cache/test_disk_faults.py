@@ -157,6 +157,24 @@ class FaultTests(DiskCase):
             self.put(1)
             self.assertTrue(self.reads(1))
 
+    def test_cannot_be_removed(self) -> None:
+        """
+        What could not be removed while the disk failed counts, and is found when the
+        disk works again; it does not take room for ever.
+        """
+        for number in range(4):
+            self.put(number)
+        self.files.fault = errno.EIO
+        for number in range(4):
+            self.successResultOf(self.backend.remove(made_up(number)[0]))
+        self.assertEqual(self.held(*range(4)), [])
+        self.assertEqual(self.backend.usage().used, bytes_below(self.path))
+        self.files.fault = 0
+        self.clock.advance(30)
+        self.assertEqual(self.held(*range(4)), [0, 1, 2, 3])
+        self.assertEqual(self.backend.usage().used, bytes_below(self.path))
+        self.assertEqual(self.backend.usage().degraded, "")
+
     def test_scan_fails(self) -> None:
         """
         A directory that cannot be listed at the start is listed later.

@@ -95,6 +95,20 @@ class SyncTests(SynchronousTestCase):
         self.worker.finish()
         self.assertEqual(self.files.groups[1:], [[3]])
 
+    def test_again(self) -> None:
+        """
+        A chunk that is removed and written again while its group is being synced is not
+        said to be synced before the next group is.
+        """
+        self.write(1, 2)
+        self.clock.advance(1)
+        self.write(2)
+        self.worker.finish()
+        self.assertEqual(self.synced, [1])
+        self.clock.advance(1)
+        self.worker.finish()
+        self.assertEqual(self.synced, [1, 2])
+
     def test_room(self) -> None:
         """
         Who would write much more than has been synced waits for it.

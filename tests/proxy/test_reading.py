@@ -7,7 +7,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from eliop2p.base.errors import ChunkUnavailable
+from eliop2p.base.errors import ChunkUnavailable, SpanUnreadable
 from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.interfaces import (
     IBodySender,
@@ -99,6 +99,7 @@ class Chunks:
         held: The indexes of those that a tier has.
         failing: The index of one that cannot be opened.
         passed: The indexes of those that were passed over.
+        dropped: The indexes of those that were to be dropped.
     """
 
     def __init__(self) -> None:
@@ -107,6 +108,7 @@ class Chunks:
         self.held: set[int] = set()
         self.failing = -1
         self.passed: list[int] = []
+        self.dropped: list[int] = []
         self.pending: Deferred[IChunkReading] | None = None
 
     def open(self, chunk: Chunk, origin: IChunkOrigin) -> Deferred[IChunkReading]:
@@ -120,6 +122,13 @@ class Chunks:
         filled = self.at_hand or chunk.index in self.held
         self.opened.append(Reading(chunk, filled=filled))
         return succeed(self.opened[-1])
+
+    def drop(self, chunk_id: ChunkId) -> Deferred[None]:
+        """
+        Note it.
+        """
+        self.dropped += [n for n in range(25) if LAYOUT.chunk(n).id == chunk_id]
+        return succeed(None)
 
     def where(self, chunk_id: ChunkId) -> str:
         """
@@ -166,6 +175,7 @@ class Sender:
         self.data = b""
         self.slow = False
         self.error: Exception | None = None
+        self.unreadable: list[int] = []
         self.waiting: Deferred[None] | None = None
 
     def send(self, span: Span, more: bool) -> Deferred[None]:
@@ -175,6 +185,10 @@ class Sender:
         if self.error is not None:
             return fail(self.error)
         assert isinstance(span, memoryview)
+        if self.unreadable and self.data.count(b"\r\n\r\n"):
+            taken = self.unreadable.pop(0)
+            self.data += span[:taken]
+            return fail(SpanUnreadable("no", taken))
         self.data += span
         if not self.slow:
             return succeed(None)
@@ -316,6 +330,31 @@ class ReaderTests(SynchronousTestCase):
         self.chunks.opened[0].fill()
         self.assertEqual(self.chunks.indexes, [0, 1, 2, 3, 4])
         self.assertEqual(self.done, [0, 1, 2, 3])
+
+    def test_unreadable(self) -> None:
+        """
+        A chunk that cannot be read while it is sent is dropped and opened once more;
+        the client gets the rest of it from there.
+        """
+        self.chunks.at_hand = True
+        self.sender.unreadable = [4]
+        self.successResultOf(self.send(3, 33))
+        self.assert_sent(3, 33)
+        self.assertEqual(self.counted, 30)
+        self.assertEqual(self.exchange.sent, 30)
+        self.assertEqual(self.chunks.dropped, [0])
+        self.assertEqual(self.chunks.indexes.count(0), 2)
+        self.assert_all_closed()
+
+    def test_unreadable_again(self) -> None:
+        """
+        One that cannot be read from elsewhere either breaks the answer off.
+        """
+        self.chunks.at_hand = True
+        self.sender.unreadable = [4, 0]
+        self.failureResultOf(self.send(3, 33), SpanUnreadable)
+        self.assertEqual(self.counted, 4)
+        self.assert_all_closed()
 
     def test_unavailable(self) -> None:
         """

@@ -150,6 +150,19 @@ class CorruptChunk(ElioError):
     """
 
 
+class SpanUnreadable(CorruptChunk):
+    """
+    The file from which bytes were being sent cannot be read any more.
+
+    Attributes:
+        taken: How many of them have been sent.
+    """
+
+    def __init__(self, reason: str, taken: int) -> None:
+        super().__init__(reason)
+        self.taken = taken
+
+
 class BackendUnusable(ElioError):
     """
     A cache tier cannot go on: its disk is full, read-only or gone.

@@ -238,7 +238,7 @@ class DirectoryBackend:
             OSError: It is not well.
         """
         await self._worker.run(self._files.probe, self._largest)
-        if self._health.gone:
+        if self._health.gone or self._shelf.stuck:
             await self._survey.run_again()
         elif not self._survey.inventory.complete:
             await self._survey.run()

@@ -119,6 +119,8 @@ class Claim:
             OSError: It cannot be used.
         """
         if not (self._root / FORMAT_FILE).exists() and not self._same_disk():
+            # An open file would keep the disk busy that is to be mounted again.
+            self.release()
             raise DirectoryGone
         self._root.mkdir(parents=True, exist_ok=True)
         try:

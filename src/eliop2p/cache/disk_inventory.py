@@ -77,7 +77,9 @@ class Inventory:
             strange: Bytes in files outside of the folders.
         """
         holdings = self._shelf.holdings
-        holdings.release(self._strange + self._unfound)
+        # If it is there still it will be found, as a chunk or as something strange.
+        stuck, self._shelf.stuck = self._shelf.stuck, 0
+        holdings.release(self._strange + self._unfound + stuck)
         holdings.reserve(strange)
         self._strange = strange
         self._unfound = max(0, ceiling - holdings.used)

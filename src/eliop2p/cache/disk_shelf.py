@@ -42,6 +42,7 @@ class Shelf:
 
     Attributes:
         leaving: Chunks whose files are being removed.
+        stuck: Bytes in files that could not be removed, until they are listed again.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Shelf:
         self.holdings = holdings
         self.health = health
         self.leaving: set[ChunkId] = set()
+        self.stuck = 0
         self._files = files
         self._ceiling = ceiling
         self._worker = worker
@@ -144,6 +146,7 @@ class Shelf:
             if error is not None:
                 self.health.failed(error)
                 self.holdings.reserve(entry.size)
+                self.stuck += entry.size
             self.unpin(entry)
 
     def unpin(self, entry: DiskEntry) -> None:
@@ -196,6 +199,8 @@ class Shelf:
             self.health.failed(error)
         if removed:
             self.holdings.release(size_on_disk(name.length))
+        else:
+            self.stuck += size_on_disk(name.length)
         return False
 
     async def _give_up(self, amount: int) -> bool:

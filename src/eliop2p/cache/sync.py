@@ -109,7 +109,9 @@ class GroupSync:
         except OSError as error:
             self._failed(error)
         else:
-            self._synced(names)
+            # One that was removed and written again meanwhile is of the next group.
+            again = set(self._names)
+            self._synced(tuple(name for name in names if name not in again))
         finally:
             self._syncing = 0
             waiting, self._waiting = self._waiting, []

@@ -26,7 +26,7 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from eliop2p.base.errors import CorruptChunk, LocalProtocolError
+from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.interfaces import IBodySender
 from eliop2p.model.span import FileSpan, Span
 
@@ -49,12 +49,12 @@ _FILE_FAULTS = frozenset(
 _EMPTY = memoryview(b"")
 
 
-def _explain(error: OSError, span: Span) -> Exception:
+def _explain(error: OSError, span: Span, sent: int) -> Exception:
     """
     Say whose fault a failed system call is: the file's or the connection's.
     """
     if isinstance(span, FileSpan) and error.errno in _FILE_FAULTS:
-        return CorruptChunk(f"a chunk's file cannot be read: {error}")
+        return SpanUnreadable(f"a chunk's file cannot be read: {error}", sent)
     return ConnectionLost(str(error))
 
 
@@ -95,8 +95,8 @@ class SocketSender:
 
         Raises:
             LocalProtocolError: The previous send has not ended.
-            CorruptChunk: The file is shorter than its span or cannot be read (in the
-                Deferred); the connection is aborted.
+            SpanUnreadable: The file is shorter than its span or cannot be read (in the
+                Deferred); the connection stays as it is.
         """
         if self._pending is not None:
             raise LocalProtocolError("a send is pending")
@@ -106,8 +106,10 @@ class SocketSender:
         try:
             complete = self._push()
         except OSError as error:
-            self._abort(None)
-            return fail(_explain(error, span))
+            reason = self._stuck(error)
+            if not isinstance(reason, SpanUnreadable):
+                self._abort(None)
+            return fail(reason)
         if complete:
             self._span = _EMPTY
             return succeed(None)
@@ -146,14 +148,14 @@ class SocketSender:
         try:
             complete = self._push()
         except OSError as error:
-            self._abort(_explain(error, self._span))
+            reason = self._stuck(error)
+            if isinstance(reason, SpanUnreadable):
+                self._end(reason)
+            else:
+                self._abort(reason)
             return
         if complete:
-            pending, self._pending = self._pending, None
-            self._span = _EMPTY
-            if pending is not None:
-                pending.callback(None)
-            self._rest()
+            self._end(None)
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -162,6 +164,16 @@ class SocketSender:
         self._abort(ConnectionLost(reason.getErrorMessage()))
 
     # --- inside
+
+    def _stuck(self, error: OSError) -> Exception:
+        return _explain(error, self._span, self._sent)
+
+    def _end(self, reason: SpanUnreadable | None) -> None:
+        pending, self._pending = self._pending, None
+        self._span = _EMPTY
+        if pending is not None:
+            pending.callback(None) if reason is None else pending.errback(reason)
+        self._rest()
 
     def _rest(self) -> None:
         # The callback of one send has often begun the next.
@@ -257,8 +269,8 @@ class TransportSender:
 
         Raises:
             LocalProtocolError: The previous send has not ended.
-            CorruptChunk: The file is shorter than its span or cannot be read (in the
-                Deferred); the connection is aborted.
+            SpanUnreadable: The file is shorter than its span or cannot be read (in the
+                Deferred); the connection stays as it is.
         """
         if self._pending is not None:
             raise LocalProtocolError("a send is pending")
@@ -302,13 +314,13 @@ class TransportSender:
     def _push(self) -> None:
         while self._pending is not None and not self._paused:
             if self._sent == len(self._span):
-                self._complete()
+                self._end(None)
                 return
             try:
                 piece = self._next_piece()
             except OSError as error:
-                self._transport.abortConnection()
-                self._fail(_explain(error, self._span))
+                # Only the file is asked for anything here.
+                self._end(_explain(error, self._span, self._sent))
                 return
             self._sent += len(piece)
             self.bytes_sent += len(piece)
@@ -329,10 +341,10 @@ class TransportSender:
         self._let_go()
         self._transport.abortConnection()
 
-    def _complete(self) -> None:
+    def _end(self, reason: Exception | None) -> None:
         pending = self._let_go()
         if pending is not None:
-            pending.callback(None)
+            pending.callback(None) if reason is None else pending.errback(reason)
 
     def _fail(self, reason: Exception) -> None:
         self._closed = True

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
-from eliop2p.base.errors import LocalProtocolError
+from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.http1.message import Header, RequestHead, ResponseHead
 from eliop2p.interfaces import IBodySender, IBodySource
 from eliop2p.model.span import Span
@@ -84,12 +84,20 @@ class Exchange:
     async def send(self, span: Span) -> None:
         """
         Send bytes of the body; waits until the kernel has taken them.
+
+        Raises:
+            SpanUnreadable: Their file cannot be read; others may be sent in their
+                place.
         """
         first, self._first = self._first, None
         if first is not None:
             await self._interim
             await self._sender.send(memoryview(first), True)
-        await self._sender.send(span, False)
+        try:
+            await self._sender.send(span, False)
+        except SpanUnreadable as error:
+            self.sent += error.taken
+            raise
         self.sent += len(span)
 
     async def flush(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from eliop2p.base.errors import SpanUnreadable
 from eliop2p.interfaces import IChunkOrigin, IChunkReader, IChunkReading
 from eliop2p.model.chunk import Chunk, Layout
 from eliop2p.model.ranges import Interval
@@ -36,10 +37,16 @@ class _Ahead:
         self, chunk: Chunk, reader: IChunkReader, origin: IChunkOrigin
     ) -> None:
         self.chunk = chunk
+        self._reader = reader
+        self._origin = origin
         self._failure: Failure | None = None
         self._reading: IChunkReading | None = None
         self._waiter: Deferred[None] | None = None
-        self._opening = reader.open(chunk, origin)
+        self._reopened = False
+        self._open()
+
+    def _open(self) -> None:
+        self._opening = self._reader.open(self.chunk, self._origin)
         self._opening.addCallbacks(self._opened, self._failed)
 
     def _opened(self, reading: IChunkReading) -> None:
@@ -67,6 +74,22 @@ class _Ahead:
             failure.raiseException()
         assert self._reading is not None
         return self._reading
+
+    async def reopen(self, error: SpanUnreadable) -> IChunkReading:
+        """
+        Have the chunk from elsewhere, since the tier that gave it cannot read it.
+
+        Raises:
+            SpanUnreadable: This has happened once already.
+        """
+        if self._reopened:
+            raise error
+        self._reopened = True
+        self.close()
+        self._reading = None
+        await self._reader.drop(self.chunk.id)
+        self._open()
+        return await self.reading()
 
     def close(self) -> None:
         """
@@ -177,6 +200,11 @@ class BodyReader:
             span = await came
             if not exchange.begun:
                 begin()
-            await exchange.send(span)
-            self._count(reading.source, len(span))
-            position += len(span)
+            taken, source = len(span), reading.source
+            try:
+                await exchange.send(span)
+            except SpanUnreadable as error:
+                taken = error.taken
+                reading = await ahead.reopen(error)
+            self._count(source, taken)
+            position += taken
