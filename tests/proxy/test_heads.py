@@ -131,7 +131,7 @@ class HitTests(SynchronousTestCase):
         """
         Names, case and order are the store's; what belongs to one answer is fresh.
         """
-        head = hit_head(self.kept, FRESH, self.record.version, Interval(0, 100))
+        head = hit_head(self.kept, FRESH, self.record.version, None)
         expected = tuple(
             (name, b"two" if name == b"x-amz-request-id" else value)
             for name, value in WHOLE.headers
@@ -149,6 +149,16 @@ class HitTests(SynchronousTestCase):
         self.assertEqual(head.get(b"content-range"), b"bytes 10-19/100")
         self.assertIsNone(head.get(b"x-amz-checksum-crc32"))
         self.assertEqual(head.get(b"x-amz-meta-camelcase"), b"kept")
+
+    def test_part_that_is_all(self) -> None:
+        """
+        A range that covers the object is still a part, with its Content-Range: clients
+        that asked for a range refuse a 200.
+        """
+        head = hit_head(self.kept, FRESH, self.record.version, Interval(0, 100))
+        self.assertEqual(head.status, 206)
+        self.assertEqual(head.get(b"content-length"), b"100")
+        self.assertEqual(head.get(b"content-range"), b"bytes 0-99/100")
 
     def test_confirmation(self) -> None:
         """

@@ -161,7 +161,10 @@ def _refreshed(kept: ResponseHead, fresh: ResponseHead) -> tuple[Header, ...]:
 
 
 def hit_head(
-    kept: ResponseHead, fresh: ResponseHead, version: ObjectVersion, part: Interval
+    kept: ResponseHead,
+    fresh: ResponseHead,
+    version: ObjectVersion,
+    part: Interval | None,
 ) -> ResponseHead:
     """
     Write the head of an answer from the cache.
@@ -170,10 +173,11 @@ def hit_head(
         kept: The remembered head.
         fresh: The store's answer to the question whether it still holds.
         version: The object.
-        part: The bytes that follow.
+        part: The bytes that follow when a range was asked for, which may cover the
+            object; None when none was.
     """
     whole = ResponseHead(200, b"OK", _refreshed(kept, fresh), kept.version)
-    if kept.status == 200 and part == Interval(0, version.size):
+    if part is None:
         return attrs.evolve(whole, reason=kept.reason)
     return part_of(whole, version, part)
 

@@ -250,7 +250,8 @@ class ObjectReads:
             return await self._relay(read, await self._ask(read.head, read))
         if not (read.lasts or self._held(layout, part)):
             return await self._first_read(read)
-        head = hit_head(kept, fresh, record.version, part)
+        ranged = None if read.plan.range is None else part
+        head = hit_head(kept, fresh, record.version, ranged)
         if not part.length:
             read.exchange.begin(head, (b"X-Cache", b"HIT"))
             await read.exchange.flush()
