@@ -383,6 +383,22 @@ class TransportTests(SimNetworkTestCase):
         self.assertTrue(connecting.lost(error.ConnectionAborted))
         self.assertTrue(accepted.lost(error.ConnectionLost))
 
+    def test_nothing_after_a_reset(self) -> None:
+        """
+        What a reset overtakes is lost, so that a paused reader never finds a gap.
+        """
+        data = random.Random(1).randbytes(200_000)
+        for delay in range(1, 20):
+            connecting, accepted = self.connect(port=9000 + delay)
+            accepted.connection.pauseProducing()
+            connecting.write(data)
+            let_pass(self.clock, delay / 10_000)
+            connecting.connection.abortConnection()
+            let_pass(self.clock, 0.1)
+            accepted.connection.resumeProducing()
+            let_pass(self.clock, 0.1)
+            self.assertTrue(data.startswith(accepted.received))
+
     def test_write_to_the_gone(self) -> None:
         """
         Who writes to an end that has closed hears of the loss, once.

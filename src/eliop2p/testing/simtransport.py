@@ -298,8 +298,10 @@ class SimTransport:
 
     def packet_arrived(self, packet: bytes | None) -> None:
         """
-        Take what the other end has sent.
+        Take what the other end has sent, and nothing more of it after its reset.
         """
+        if self._broken:
+            return
         if self.connected:
             self._inbox.append(packet)
             self._read()
