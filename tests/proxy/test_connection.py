@@ -251,9 +251,23 @@ class TimeTests(ConnectionCase):
         self.wire.say(head_of(b"/"))
         self.answers.answer(b"x")
         self.pass_time(IDLE_SECONDS - 1)
-        self.assertFalse(self.wire.gone)
+        self.assertFalse(self.wire.closed)
         self.pass_time(3)
-        self.assertTrue(self.wire.gone)
+        self.assertTrue(self.wire.closed)
+        self.assertFalse(self.wire.aborted)
+
+    def test_slow_client_of_a_whole_answer(self) -> None:
+        """
+        A client that still takes an answer which has left the node gets all of it,
+        however long it takes.
+        """
+        wire = connect(self.clock, self.factory, room=1)
+        wire.say(head_of(b"/"))
+        self.answers.answer(bytes(50_000))
+        self.pass_time(2 * IDLE_SECONDS)
+        wire.take(100_000)
+        self.assertFalse(wire.aborted)
+        self.assertTrue(wire.heard().endswith(bytes(50_000)))
 
     def test_slow_head(self) -> None:
         """

@@ -259,11 +259,12 @@ class ProxyConnection(Protocol):
         sent = self._sender.bytes_sent
         if sent != self._sent_then:
             self._sent_then, self._since = sent, now
-        limit = IDLE_SECONDS if self.idle else STALL_SECONDS
-        if self._lingering:
-            limit = LINGER_SECONDS
-        if now - self._since > limit:
+        still = now - self._since
+        if still > (LINGER_SECONDS if self._lingering else STALL_SECONDS):
             self.transport.abortConnection()
+        elif self.idle and still > IDLE_SECONDS:
+            # In good order: a slow client may not have taken all of its last answer.
+            self.transport.loseConnection()
 
     def leave(self) -> None:
         """
