@@ -282,7 +282,7 @@ class Node(MultiService):
             records,
             self.checks,
             self.metrics,
-            now=world.clock.seconds,
+            clock=world.clock,
             chunk_size=chunk_size,
         )
         service = ProxyService(

@@ -6,9 +6,8 @@ a version of the object is believed in, an unsigned If-None-Match is added: a 30
 that the client may read the object and that the belief holds.
 """
 
-from collections.abc import Callable
-
 import attrs
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from eliop2p.base.errors import ChunkUnavailable, CorruptChunk, OriginError
@@ -29,6 +28,7 @@ from eliop2p.proxy.heads import (
     parse_kept,
 )
 from eliop2p.proxy.integrity import ObjectChecks
+from eliop2p.proxy.last_call import LastCall
 from eliop2p.proxy.origin_reads import ClientOrigin
 from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
@@ -88,7 +88,7 @@ class ObjectReads:
         checks: ObjectChecks,
         metrics: Metrics,
         *,
-        now: Callable[[], float],
+        clock: IReactorTime,
         chunk_size: int,
     ) -> None:
         """
@@ -98,7 +98,7 @@ class ObjectReads:
             records: What is believed of objects.
             checks: Holds objects against the store's checksums.
             metrics: Where outcomes are counted.
-            now: Seconds since the epoch.
+            clock: Tells the seconds since the epoch, and when a signature ends.
             chunk_size: Length of a chunk in bytes.
         """
         self._origin = origin
@@ -106,7 +106,7 @@ class ObjectReads:
         self._records = records
         self._checks = checks
         self._metrics = metrics
-        self._now = now
+        self._clock = clock
         self._chunk_size = chunk_size
 
     async def answer(self, exchange: Exchange, plan: ReadObject) -> str:
@@ -138,7 +138,7 @@ class ObjectReads:
                 self._records.release(plan.record_id)
 
     def _read(self, exchange: Exchange, plan: ReadObject, turn: bool) -> _Read:
-        head, now = forwarded(exchange.head), self._now()
+        head, now = forwarded(exchange.head), self._clock.seconds()
         until = usable_until(head, now)
         lasts = until is None or now < until
         return _Read(exchange, plan, head, turn, until, lasts)
@@ -208,7 +208,8 @@ class ObjectReads:
         origin = self._client_origin(read, record, part)
         small = record.version.size <= STREAMED_BYTES or read.fixed
         first = layout.chunk(part.start // self._chunk_size).interval.stop
-        stop = part.stop if small else min(first, part.stop)
+        over_soon = LastCall(self._clock, read.until).due
+        stop = part.stop if small or over_soon else min(first, part.stop)
         if stop < part.stop:
             response.narrow()
         origin.attach(BodyStream(response, part), stop)
@@ -281,6 +282,8 @@ class ObjectReads:
             self._checks.follow(read.plan.record_id, record),
             ahead=ahead,
         )
+        last_call = LastCall(self._clock, None if read.fixed else read.until)
+        last_call.arm(origin, self._reader, layout, part)
         try:
             await body.send(
                 read.exchange,
@@ -292,6 +295,7 @@ class ObjectReads:
                 ),
             )
         finally:
+            last_call.disarm()
             origin.release()
         return outcome
 
@@ -333,7 +337,7 @@ class ObjectReads:
             read.head,
             record.version,
             part if read.fixed else None,
-            lambda: read.until is None or self._now() < read.until,
+            lambda: read.until is None or self._clock.seconds() < read.until,
         )
 
     async def _relay(self, read: _Read, response: IOriginResponse) -> str:

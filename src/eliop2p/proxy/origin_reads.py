@@ -4,13 +4,16 @@ Reads of the store under the authority of one client's request.
 A client's signed request can be used in two ways. The answer to the request itself is a
 stream of the bytes it asked for; it is fed to chunks in order. Where the signature does
 not cover the Range header, further ranges can be asked for under the same signature, in
-parallel, for as long as its time window lasts.
+parallel, for as long as its time window lasts; before it ends, one last range to the
+end is opened, which no clock cuts off.
 """
 
 from collections.abc import Callable
 from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from eliop2p.base.errors import (
@@ -33,6 +36,8 @@ from eliop2p.model.ranges import Interval, parse_content_range, range_header
 from eliop2p.proxy.body_stream import BodyStream, StreamCut
 
 _T = TypeVar("_T")
+
+_log = Logger()
 
 _RANGE = frozenset((b"range",))
 _IF_MATCH = frozenset((b"if-match",))
@@ -99,6 +104,15 @@ def _check_part(head: ResponseHead, wanted: Interval, version: ObjectVersion) ->
         raise WrongAnswer("the store answered with another version")
 
 
+def _ranged(head: RequestHead, wanted: Interval, version: ObjectVersion) -> RequestHead:
+    """
+    Ask for a range of the version known, and for no other.
+    """
+    return head.without(_RANGE | _IF_MATCH).adding(
+        (b"Range", range_header(wanted)), (b"If-Match", version.etag)
+    )
+
+
 @implementer(IChunkOrigin)
 class ClientOrigin:
     """
@@ -128,9 +142,10 @@ class ClientOrigin:
         self._usable = usable
         self._stream: BodyStream | None = None
         self._stream_stop = 0
+        self._former: BodyStream | None = None
         self._passed: dict[int, Chunk] = {}
+        self._reading: set[int] = set()
         self._opening = DeferredLock()
-        self._active = 0
         self._released = False
 
     def attach(self, stream: BodyStream, stop: int) -> None:
@@ -154,23 +169,48 @@ class ClientOrigin:
             self._signed.start <= chunk.start
             and chunk.interval.stop <= self._signed.stop
         )
-        return inside and self._usable()
+        return inside and (bool(self._opening.locked) or self._usable())
 
     def read(self, sink: IChunkSink) -> "Deferred[None]":
         """
         Fill a chunk from the stream if it will pass by, else by a request of its own.
         """
-        self._active += 1
+        self._reading.add(sink.chunk.start)
         read = self._read_any if self._signed is None else self._read_signed
-        return Deferred.fromCoroutine(read(sink)).addBoth(self._finished)
+        result = Deferred.fromCoroutine(read(sink))
+        return result.addCallback(self._came, sink.chunk).addBoth(
+            self._finished, sink.chunk.start
+        )
+
+    def has_dealt_with(self, chunk: Chunk) -> bool:
+        """
+        Tell whether a chunk is there, or on its way from the store.
+        """
+        return chunk.start in self._passed or chunk.start in self._reading
+
+    def last_call(self, rest: Interval) -> None:
+        """
+        Take what is still missing from one answer, opened now: soon the signature will
+        not allow to ask for more. No other range can be read from now on.
+
+        Args:
+            rest: Whole chunks, to the end of what the client wants.
+        """
+        self._head, self._signed = _ranged(self._head, rest, self._version), rest
+        stream = self._stream
+        if stream is not None:
+            if stream.reaches(rest.start) and self._stream_stop >= rest.stop:
+                return
+            self._former, self._stream = stream, None
+        Deferred.fromCoroutine(self._open_last()).addErrback(_unopened)
 
     def passed_over(self, chunk: Chunk) -> None:
         """
         Let the stream drop the chunk's bytes. Where other ranges may be asked for it is
         ended there instead, so that no bytes leave the store in vain.
         """
+        self._passed[chunk.start] = chunk
         if self._signed is not None:
-            self._passed[chunk.start] = chunk
             if self._stream is not None:
                 self._stream.skip(chunk)
         elif self._stream is not None and self._stream.reaches(chunk.start):
@@ -195,20 +235,27 @@ class ClientOrigin:
             return None
         return stream if stream.reaches(position) else None
 
-    def _finished(self, result: _T) -> _T:
-        self._active -= 1
+    def _came(self, _: None, chunk: Chunk) -> None:
+        if self._signed is not None and self._stream is not None:
+            self._stream.skip(chunk)
+
+    def _finished(self, result: _T, start: int) -> _T:
+        self._reading.discard(start)
         self._settle()
         return result
 
     def _settle(self) -> None:
         """
-        Close the stream when nothing will be read from it any more.
+        Close streams when nothing will be read from them any more.
         """
+        if self._former is not None and self._former.idle:
+            self._former.close()
+            self._former = None
         stream = self._stream
         if stream is None or not stream.idle:
             return
         over = not stream.open or stream.position >= self._stream_stop
-        if over or (self._released and not self._active):
+        if over or (self._released and not self._reading):
             self._stream = None
             stream.close()
 
@@ -224,9 +271,7 @@ class ClientOrigin:
 
     async def _read_range(self, sink: IChunkSink) -> None:
         wanted = Interval(sink.chunk.start + sink.filled, sink.chunk.interval.stop)
-        head = self._head.without(_RANGE | _IF_MATCH).adding(
-            (b"Range", range_header(wanted)), (b"If-Match", self._version.etag)
-        )
+        head = _ranged(self._head, wanted, self._version)
         response = await self._request(head, wanted)
         done: Deferred[None] = Deferred()
         response.deliver(_RangeBody(sink, response, done))
@@ -265,6 +310,19 @@ class ClientOrigin:
                 stream.skip(chunk)
         return stream
 
+    async def _open_last(self) -> None:
+        rest = self._signed
+        assert rest is not None
+        await self._opening.acquire()
+        try:
+            stream = BodyStream(await self._request(self._head, rest), rest)
+            self.attach(stream, rest.stop)
+            for chunk in self._passed.values():
+                stream.skip(chunk)
+        finally:
+            self._opening.release()
+        self._settle()
+
     async def _request(self, head: RequestHead, wanted: Interval) -> IOriginResponse:
         response = await self._origin.request(head, None, None)
         try:
@@ -273,3 +331,11 @@ class ClientOrigin:
             response.abort()
             raise
         return response
+
+
+def _unopened(failure: Failure) -> None:
+    """
+    Note that the last range was not to be had: reads that want it hear why themselves.
+    """
+    failure.trap(OriginError)
+    _log.info("Cannot read on before a signature ends: {error}", error=failure.value)

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from eliop2p.base.config import NodeConfig, load_control_config, load_node_config
 from eliop2p.control.server_service import build_control
 from eliop2p.http1.message import Header, RequestHead
+from eliop2p.interfaces import IStreamTransport
 from eliop2p.net.sender import TransportSender
 from eliop2p.node import Node, Surroundings
 from eliop2p.testing.simagent import network_agent
@@ -243,9 +244,18 @@ class Cluster:
         *headers: Header,
         method: bytes = b"GET",
         body: bytes = b"",
+        pause: float = 0.0,
     ) -> Deferred[Answer]:
         """
         Send a request through a node.
+
+        Args:
+            member: The node.
+            path: The target.
+            headers: Of the request.
+            method: Of the request.
+            body: Of the request.
+            pause: Seconds for which the client takes nothing after each piece.
         """
         host = (b"Host", f"{STORE}:{STORE_PORT}".encode())
         if body:
@@ -253,8 +263,18 @@ class Cluster:
         head = RequestHead(method, path, (host, *headers))
         asked = f"{member.name} {method.decode()} {path.decode('latin-1')}"
         self._note(f"asked {asked} {headers}")
+
+        def pace(transport: IStreamTransport) -> None:
+            transport.pauseProducing()
+            self.clock.callLater(pause, transport.resumeProducing)
+
         answer = read_through(
-            self.network.host(CLIENTS), member.address, PROXY_PORT, head, body
+            self.network.host(CLIENTS),
+            member.address,
+            PROXY_PORT,
+            head,
+            body,
+            pace=pace if pause else None,
         )
         return answer.addCallback(self._noted, asked)
 

@@ -2,6 +2,8 @@
 A client that reads through a node of a simulated cluster.
 """
 
+from collections.abc import Callable
+
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionDone
@@ -49,6 +51,12 @@ class Answer:
         return (self.head.get(name) if self.head else None) or b""
 
 
+Pace = Callable[[IStreamTransport], None]
+"""
+Told of every piece that came: may pause the connection for a while.
+"""
+
+
 class _Reading(Protocol):
     """
     One request on a connection of its own.
@@ -56,8 +64,9 @@ class _Reading(Protocol):
 
     transport: IStreamTransport
 
-    def __init__(self, head: RequestHead, body: bytes) -> None:
+    def __init__(self, head: RequestHead, body: bytes, pace: Pace | None) -> None:
         self._request = head
+        self._pace = pace
         self._request_body = body
         self._reader = ResponseReader()
         self._head: ResponseHead | None = None
@@ -82,6 +91,8 @@ class _Reading(Protocol):
             self._read(data)
         except RemoteProtocolError:
             self.transport.abortConnection()
+        if self._pace is not None:
+            self._pace(self.transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -116,7 +127,13 @@ class _Reading(Protocol):
 
 
 def read_through(
-    network: INetwork, host: str, port: int, head: RequestHead, body: bytes = b""
+    network: INetwork,
+    host: str,
+    port: int,
+    head: RequestHead,
+    body: bytes = b"",
+    *,
+    pace: Pace | None = None,
 ) -> Deferred[Answer]:
     """
     Send a request and take the answer, whatever it is.
@@ -127,11 +144,12 @@ def read_through(
         port: Where it serves clients.
         head: The request.
         body: Its body.
+        pace: Slows the client down; None for one that takes what comes.
 
     Returns:
         Never fails; cancelling it goes away in the middle.
     """
-    reading = _Reading(head, body)
+    reading = _Reading(head, body, pace)
     factory = Factory.forProtocol(lambda: reading)
     factory.noisy = False
     connecting = network.connect(host, port, factory, CONNECT_SECONDS, False)
