@@ -11,44 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
-import boto3
 import pytest
-from botocore.client import BaseClient
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from eliop2p.cli.byte_counter import ByteCounter
 from eliop2p.cli.local_cluster import LocalCluster, free_ports
+from tests.functional.stores.fixtures import rgw, swift_store
+from tests.functional.stores.store import Credentials, client
+
+__all__ = ["rgw", "swift_store"]
 
 BUCKET = "models"
 READ_POLICY = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
 }
-
-
-@attrs.frozen
-class Credentials:
-    """
-    What a client signs with.
-    """
-
-    access_key: str
-    secret_key: str
-
-
-def client(url: str, credentials: Credentials, service: str = "s3") -> BaseClient:
-    """
-    Make a stock client for a node or the store itself.
-    """
-    return boto3.client(
-        service,
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id=credentials.access_key,
-        aws_secret_access_key=credentials.secret_key,
-        config=Config(retries={"max_attempts": 0}, read_timeout=20),
-    )
 
 
 @attrs.frozen

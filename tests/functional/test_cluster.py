@@ -15,7 +15,8 @@ from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
 from eliop2p.cli.local_cluster import LocalCluster, LocalNode
-from tests.functional.conftest import BUCKET, Credentials, Store, client
+from tests.functional.conftest import BUCKET, Store
+from tests.functional.stores.store import Credentials, client
 
 HEADS = 64 * 1024
 """
