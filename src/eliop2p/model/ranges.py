@@ -185,3 +185,17 @@ class Extents:
         Tell whether every byte from start to stop is in the set.
         """
         return self.reach(start) >= stop
+
+    def gaps(self, start: int, stop: int) -> Iterator[Interval]:
+        """
+        Give the runs of bytes from start to stop that are not in the set, in order.
+        """
+        while start < stop:
+            reached = self.reach(start)
+            if reached > start:
+                start = reached
+                continue
+            index = bisect.bisect_right(self._starts, start)
+            end = self._starts[index] if index < len(self._starts) else stop
+            yield Interval(start, min(end, stop))
+            start = end
