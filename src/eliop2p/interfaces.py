@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
+    IConsumer,
     IListeningPort,
+    IProtocol,
     IProtocolFactory,
     IPushProducer,
     IReactorTime,
@@ -90,10 +92,12 @@ class IWorker(Interface):
         """
 
 
-class IStreamTransport(ITCPTransport, IPushProducer):
+class IStreamTransport(ITCPTransport, IPushProducer, IConsumer):
     """
     A TCP connection whose incoming side can be paused, as Twisted's are.
     """
+
+    protocol: IProtocol = Attribute("Who is told of what comes; may be replaced.")
 
 
 class IBodySender(Interface):

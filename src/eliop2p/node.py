@@ -37,7 +37,6 @@ from eliop2p.interfaces import (
     IChunkSource,
     IControlPlane,
     INetwork,
-    IOrigin,
     IPeerRequests,
     IStreamTransport,
     IWorker,
@@ -54,8 +53,8 @@ from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.server import ProxyFactory, ProxyServer
 from eliop2p.proxy.service import ProxyService
-from eliop2p.storage.http_origin import HttpOrigin
-from eliop2p.storage.local import LocalOrigin
+from eliop2p.proxy.tunnel import Tunnels
+from eliop2p.stores import make_stores
 
 _log = Logger()
 
@@ -137,7 +136,9 @@ class Node(MultiService):
         )
         self.metrics = Metrics()
         self.me = describe_node(config, node_name(config, self._directory, world.rng))
-        self.origin = self._make_origin()
+        self.origin, self._stores = make_stores(
+            config, world.network, world.worker, world.clock
+        )
         self.members = NodeDiscovery(
             self.me, self._directory / "members.json", world.worker
         )
@@ -165,24 +166,17 @@ class Node(MultiService):
         self._make_proxy().setServiceParent(self)
         observe_node(
             self.metrics,
-            Counted(self.origin, self.links, self.chunks, self.members, self.control),
+            Counted(
+                self.origin,
+                self.links,
+                self.chunks,
+                self.members,
+                self.control,
+                self._tunnels,
+            ),
         )
 
     # --- parts
-
-    def _make_origin(self) -> IOrigin:
-        storage, world = self._config.storage, self._world
-        where = storage.address
-        if where is None:
-            return LocalOrigin(storage.endpoint, world.worker, world.clock)
-        return HttpOrigin(
-            where.url,
-            world.network,
-            world.clock,
-            max_connections=storage.max_connections,
-            connect_timeout=storage.connect_timeout_sec,
-            read_timeout=storage.read_timeout_sec,
-        )
 
     def _make_links(self, requests: IPeerRequests) -> PeerLinks:
         world, secret = self._world, self._config.p2p.cluster_secret
@@ -273,6 +267,13 @@ class Node(MultiService):
         config, world = self._config, self._world
         chunk_size = config.cache.chunk_size
         records = self._records
+        self._tunnels = Tunnels(
+            world.network,
+            world.clock,
+            self.metrics,
+            limit=config.proxy.max_tunnels,
+            connect_timeout=config.storage.connect_timeout_sec,
+        )
         self.checks = ObjectChecks(
             self.chunks, records, world.worker, world.clock, self.metrics
         )
@@ -286,7 +287,13 @@ class Node(MultiService):
             chunk_size=chunk_size,
         )
         service = ProxyService(
-            self.origin, reads, records, self.metrics, world.clock.seconds
+            self.origin,
+            reads,
+            records,
+            self.metrics,
+            world.clock.seconds,
+            stores=self._stores,
+            tunnels=self._tunnels if config.proxy.forward else None,
         )
         factory = ProxyFactory(
             service.answer,

@@ -11,6 +11,7 @@ from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.control.service import ControlService, PlaneState
 from eliop2p.interfaces import CacheUsage, IMembership, IOrigin
 from eliop2p.p2p.links import PeerLinks
+from eliop2p.proxy.tunnel import Tunnels
 
 
 @attrs.frozen
@@ -24,6 +25,7 @@ class Counted:
     chunks: ChunkManager
     members: IMembership
     control: ControlService
+    tunnels: Tunnels
 
 
 def observe_node(metrics: Metrics, node: Counted) -> None:
@@ -45,6 +47,7 @@ def observe_node(metrics: Metrics, node: Counted) -> None:
         lambda: node.links.protocol_errors,
     )
     show("inflight_bytes", lambda: node.chunks.inflight)
+    show("tunnels", lambda: node.tunnels.open_count)
     show("members", lambda: len(node.members.current().peers))
     show("control_plane_up", lambda: node.control.state is PlaneState.REGISTERED)
     for tier in node.chunks.usage():

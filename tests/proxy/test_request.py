@@ -7,9 +7,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.http1.message import RequestHead
 from eliop2p.model.chunk import ObjectKey
 from eliop2p.model.ranges import RangeSpec
+from eliop2p.model.store import Place, StoreAddress
 from eliop2p.proxy.request import ReadObject, Relay, classify, forwarded, record_ids
 
 STORE = b"http://store:9000"
+PLACE = Place(StoreAddress(STORE), "")
 HOST = (b"Host", b"node:8080")
 SIGNED = (
     b"AWS4-HMAC-SHA256 Credential=A/20260101/r/s3/aws4_request, "
@@ -33,7 +35,7 @@ class ReadTests(SynchronousTestCase):
         """
         Classify a head that must be a read.
         """
-        plan = classify(head, STORE)
+        plan = classify(head, PLACE)
         assert isinstance(plan, ReadObject), plan
         return plan
 
@@ -122,7 +124,7 @@ class RelayTests(SynchronousTestCase):
         Service and bucket targets, and those that are not path style, are relayed.
         """
         for target in (b"/", b"/bkt", b"/bkt/", b"//b/k", b"*", b"http://h/b/k"):
-            self.assertEqual(classify(get(target), STORE), Relay())
+            self.assertEqual(classify(get(target), PLACE), Relay())
 
     def test_queries(self) -> None:
         """
@@ -133,7 +135,7 @@ class RelayTests(SynchronousTestCase):
             *(b"response-content-type=a", b"x-oss-process=image", b"versionId="),
             *(b"x-id=HeadObject", b"versionId=a&versionId=b", b"unheard-of", b"&"),
         ):
-            self.assertEqual(classify(get(b"/b/k?" + query), STORE), Relay(), query)
+            self.assertEqual(classify(get(b"/b/k?" + query), PLACE), Relay(), query)
 
     def test_ranges(self) -> None:
         """
@@ -144,9 +146,9 @@ class RelayTests(SynchronousTestCase):
             *(b"bytes=-", b"bytes= 0-1", b"bytes=0x1-2", b""),
         ):
             head = get(b"/b/k", (b"Range", value))
-            self.assertEqual(classify(head, STORE), Relay(), value)
+            self.assertEqual(classify(head, PLACE), Relay(), value)
         twice = get(b"/b/k", (b"Range", b"bytes=0-1"), (b"Range", b"bytes=2-3"))
-        self.assertEqual(classify(twice, STORE), Relay())
+        self.assertEqual(classify(twice, PLACE), Relay())
 
     def test_headers(self) -> None:
         """
@@ -162,7 +164,7 @@ class RelayTests(SynchronousTestCase):
             (b"Content-Length", b"5"),
             (b"Transfer-Encoding", b"chunked"),
         ):
-            self.assertEqual(classify(get(b"/b/k", header), STORE), Relay(), header)
+            self.assertEqual(classify(get(b"/b/k", header), PLACE), Relay(), header)
 
     def test_writes_name_their_object(self) -> None:
         """
@@ -170,8 +172,8 @@ class RelayTests(SynchronousTestCase):
         """
         for method in (b"PUT", b"POST", b"DELETE"):
             head = RequestHead(method, b"/b/k?uploadId=u", (HOST,))
-            self.assertEqual(classify(head, STORE), Relay(ObjectKey(STORE, b"b", b"k")))
-        self.assertEqual(classify(RequestHead(b"HEAD", b"/b/k"), STORE), Relay())
+            self.assertEqual(classify(head, PLACE), Relay(ObjectKey(STORE, b"b", b"k")))
+        self.assertEqual(classify(RequestHead(b"HEAD", b"/b/k"), PLACE), Relay())
 
 
 class ForwardedTests(SynchronousTestCase):

@@ -15,6 +15,7 @@ from eliop2p.base.metrics import Metrics
 from eliop2p.http1.message import Header, ResponseHead
 from eliop2p.interfaces import IObjectDirectory
 from eliop2p.model.chunk import ObjectId, ObjectKey
+from eliop2p.model.store import StoreAddress, Stores
 from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.request import record_ids
@@ -86,6 +87,8 @@ class ServiceCase(SynchronousTestCase):
             records,
             metrics,
             self.clock.seconds,
+            stores=Stores(StoreAddress(self.origin.name)),
+            tunnels=None,
         )
         self.factory = make_factory(self.clock, service.answer)
         self.wire = connect(self.clock, self.factory)

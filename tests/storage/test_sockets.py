@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from eliop2p.base.errors import OriginUnavailable
+from eliop2p.base.errors import ForbiddenTarget, OriginUnavailable
 from eliop2p.interfaces import IBodyReceiver, INetwork, IOriginResponse
 from eliop2p.storage.http_origin import HttpOrigin
 from tests.storage.doubles import GET, PUT, Source
@@ -230,7 +230,7 @@ class SocketTests(TestCase):
         self.port: int = port.getHost().port
         return self.make(f"http{'s' if tls else ''}://127.0.0.1:{self.port}")
 
-    def make(self, endpoint: str) -> HttpOrigin:
+    def make(self, endpoint: str, *, guarded: bool = False) -> HttpOrigin:
         """
         Make an origin.
         """
@@ -238,6 +238,7 @@ class SocketTests(TestCase):
             endpoint,
             LoopbackNetwork(),
             _reactor,
+            guarded=guarded,
             max_connections=4,
             connect_timeout=5.0,
             read_timeout=20.0,
@@ -285,6 +286,17 @@ class SocketTests(TestCase):
         self.assertEqual(await self.get(origin, blink=True), body)
         self.assertEqual(await self.get(origin), body)
         self.assertEqual(len(self.stores), 1)
+
+    async def test_guarded(self) -> None:
+        """
+        A store that must not be at an internal address, and is, hears not a byte.
+        """
+        self.listen(say(whole(b"secret")))
+        origin = self.make(f"http://127.0.0.1:{self.port}", guarded=True)
+        with self.assertRaises(ForbiddenTarget):
+            await origin.request(GET, None, None)
+        await self._settled(origin)
+        self.assertEqual([store.seen for store in self.stores], [b""])
 
     async def test_paused_store_stops(self) -> None:
         """

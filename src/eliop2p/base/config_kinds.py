@@ -111,6 +111,10 @@ def choice(*names: str) -> Kind[str]:
     return Kind(", ".join(names), parse)
 
 
+def _parse_switch(text: str) -> bool:
+    return choice("on", "off").parse(text) == "on"
+
+
 def size_choice(*mebibytes: int) -> Kind[int]:
     """
     Make the kind that is one of a few sizes in MiB, in bytes once read.
@@ -208,6 +212,28 @@ def parse_endpoint(
     return Endpoint(parts.scheme, _parse_host(parts.hostname), port)
 
 
+def _words(text: str) -> list[str]:
+    """
+    Cut a list at blanks, line ends and commas.
+    """
+    return text.replace(",", " ").split()
+
+
+def _parse_endpoints(text: str) -> tuple[Endpoint, ...]:
+    return tuple(parse_endpoint(each, ("http", "https")) for each in _words(text))
+
+
+def _parse_domain(text: str) -> str:
+    name = text.lower().strip(".")
+    if not _HOST.fullmatch(name):
+        raise ValueError("expected host names without ports, separated by blanks")
+    return name
+
+
+def _parse_domains(text: str) -> tuple[str, ...]:
+    return tuple(map(_parse_domain, _words(text)))
+
+
 def _parse_control_endpoint(text: str) -> str:
     if text:
         parse_endpoint(text if "://" in text else f"http://{text}", ("http",))
@@ -222,6 +248,9 @@ BIND_ADDRESS = Kind("IP address", _parse_bind_address)
 HOST = Kind("host", _parse_host)
 TEXT = Kind("text", str)
 CONTROL_ENDPOINT = Kind("host, host:port or http://host:port", _parse_control_endpoint)
+ENDPOINTS = Kind("http(s)://host[:port], separated by blanks", _parse_endpoints)
+DOMAINS = Kind("host names, separated by blanks", _parse_domains)
+SWITCH = Kind("on, off", _parse_switch)
 DIRECTORY = Kind("path", _parse_directory, path=True)
 FILE = Kind("path", _parse_path, path=True)
 SECRET = Kind("secret", _parse_secret, secret=True)

@@ -103,6 +103,21 @@ class ProxyConfig:
     max_connections: int = declare(
         kinds.integer(1, 1_000_000), "4096", "Client connections at one time."
     )
+    forward: bool = declare(
+        kinds.SWITCH,
+        "on",
+        "Whether clients may use the node as a forward proxy, and CONNECT through it, "
+        "to the stores that it knows.",
+    )
+    allowed_hosts: tuple[Endpoint, ...] = declare(
+        kinds.ENDPOINTS,
+        "",
+        "Stores besides that of [storage] that clients may reach by their names, each "
+        "with all names below it.",
+    )
+    max_tunnels: int = declare(
+        kinds.integer(0, 100_000), "256", "CONNECT tunnels open at one time."
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -277,8 +292,14 @@ class StorageConfig:
         "Where the store is: http(s)://host[:port] for s3, a directory for local.",
         short="storage-endpoint",
     )
+    domains: tuple[str, ...] = declare(
+        kinds.DOMAINS,
+        "",
+        "Further names under which clients know the store; below one of them a host "
+        "name begins with a bucket.",
+    )
     max_connections: int = declare(
-        kinds.integer(1, 10_000), "64", "Connections to the store at one time."
+        kinds.integer(1, 10_000), "64", "Connections to a store at one time."
     )
     connect_timeout_sec: float = declare(
         kinds.decimal(0, 3600), "5", "Time to connect to the store.", unit="seconds"

@@ -76,6 +76,27 @@ class BadRequest(RemoteProtocolError):
         self.status = status
 
 
+class ForbiddenTarget(ElioError):
+    """
+    A client asked for a host that this node does not connect to.
+
+    Attributes:
+        why: What forbids it: ``off`` when the node is no forward proxy, ``host`` when
+            that is not a store of the node, ``address`` when its name leads to an
+            internal address.
+    """
+
+    def __init__(self, why: str, message: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
+class Busy(ElioError):
+    """
+    The node has no room for what a client asks; worth another try later.
+    """
+
+
 class OriginError(ElioError):
     """
     The store could not answer, or its answer cannot be used.

@@ -25,6 +25,16 @@ OUTCOMES = ("granted", "refused", "unreachable")
 What the store says when asked whether a client may read.
 """
 
+FORBIDDEN = ("off", "host", "address")
+"""
+Why the node does not connect to what a client names.
+"""
+
+DIRECTIONS = ("up", "down")
+"""
+The directions of a tunnel.
+"""
+
 INTEGRITY_OUTCOMES = ("verified", "failed", "unoffered")
 """
 What comes of holding an object against the store's own checksum of it.
@@ -105,6 +115,32 @@ TABLE: tuple[MetricInfo, ...] = (
         ("outcome",),
         "What the store said when asked whether a client may read: granted, refused, "
         "or unreachable when it said nothing.",
+    ),
+    MetricInfo(
+        "eliop2p_forbidden_total",
+        "counter",
+        ("why",),
+        "Requests for hosts that the node does not connect to, by why: off when it is "
+        "no forward proxy, host when that is not a store of the node, address when the "
+        "store's name leads to an internal address.",
+    ),
+    MetricInfo(
+        "eliop2p_tunnels_total",
+        "counter",
+        (),
+        "CONNECT tunnels that were opened.",
+    ),
+    MetricInfo(
+        "eliop2p_tunnels",
+        "gauge",
+        (),
+        "CONNECT tunnels open now.",
+    ),
+    MetricInfo(
+        "eliop2p_tunnel_bytes_total",
+        "counter",
+        ("direction",),
+        "Bytes passed through CONNECT tunnels: up to the store, down to the client.",
     ),
     MetricInfo(
         "eliop2p_integrity_total",
@@ -216,6 +252,10 @@ class Metrics(Collector):
         self.peer_bytes_received = self._counter("eliop2p_peer_bytes_received_total")
         self.peer_refused = self._counter("eliop2p_peer_refused_total")
         self.auth = self._counter("eliop2p_auth_total")
+        self.forbidden = self._counter("eliop2p_forbidden_total")
+        self.tunnels_opened = self._counter("eliop2p_tunnels_total")
+        self.tunnels = self._gauge("eliop2p_tunnels")
+        self.tunnel_bytes = self._counter("eliop2p_tunnel_bytes_total")
         self.integrity = self._counter("eliop2p_integrity_total")
         self.cache_used_bytes = self._gauge("eliop2p_cache_used_bytes")
         self.cache_capacity_bytes = self._gauge("eliop2p_cache_capacity_bytes")
@@ -235,6 +275,10 @@ class Metrics(Collector):
             self.served_bytes.labels(source)
         for outcome in OUTCOMES:
             self.auth.labels(outcome)
+        for why in FORBIDDEN:
+            self.forbidden.labels(why)
+        for direction in DIRECTIONS:
+            self.tunnel_bytes.labels(direction)
         for outcome in INTEGRITY_OUTCOMES:
             self.integrity.labels(outcome)
 

@@ -45,3 +45,32 @@ def own_address(towards: str, port: int) -> str:
             found: str = probe.getsockname()[0]
             return found
     return "127.0.0.1"
+
+
+_METADATA = frozenset(
+    map(ipaddress.ip_address, ("100.100.100.200", "fd00:ec2::254", "168.63.129.16"))
+)
+"""
+Where clouds give their machines credentials, besides link-local addresses: Alibaba,
+AWS over IPv6, Azure.
+"""
+
+
+def is_internal(host: str) -> bool:
+    """
+    Tell whether an address is one that a name of a store must not lead to: of this
+    machine, link-local, of a cloud's metadata service, or of nobody in particular.
+
+    Args:
+        host: An IP address, with or without a scope.
+    """
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or address in _METADATA
+    )

@@ -23,7 +23,7 @@ from eliop2p.http1.framing import (
 from eliop2p.http1.message import RequestHead
 from eliop2p.http1.parse import RequestReader
 from eliop2p.interfaces import IBodySender, IBodySource, IStreamTransport
-from eliop2p.proxy.exchange import Answer, Exchange
+from eliop2p.proxy.exchange import Answer, Exchange, Upgrade
 from eliop2p.proxy.heads import error_answer
 
 _log = Logger()
@@ -203,6 +203,7 @@ class ProxyConnection(Protocol):
         self._body: RequestBody | None = None
         self._answering: Deferred[None] | None = None
         self._lingering = False
+        self._upgraded = False
         self._within_head = False
         self._since = owner.seconds()
         self._sent_then = 0
@@ -256,6 +257,8 @@ class ProxyConnection(Protocol):
         """
         Cut the connection if nothing has moved on it for too long.
         """
+        if self._upgraded:
+            return
         sent = self._sender.bytes_sent
         if sent != self._sent_then:
             self._sent_then, self._since = sent, now
@@ -308,7 +311,9 @@ class ProxyConnection(Protocol):
     def _answered(self, exchange: Exchange) -> None:
         body, self._body, self._answering = self._body, None, None
         self._since = self._owner.seconds()
-        if body is not None and not body.complete:
+        if exchange.upgrade is not None:
+            self._hand_over(exchange.upgrade)
+        elif body is not None and not body.complete:
             self._linger()
         elif exchange.close_after or self._owner.leaving:
             self._rest = b""
@@ -316,6 +321,15 @@ class ProxyConnection(Protocol):
         else:
             self.transport.resumeProducing()
             self._go_on()
+
+    def _hand_over(self, upgrade: Upgrade) -> None:
+        """
+        Leave the connection to a tunnel; the port hears of its end.
+        """
+        self._upgraded = True
+        self._sender.close()
+        rest, self._rest = self._rest, b""
+        upgrade.take_over(self.transport, rest, lambda: self._owner.closed(self))
 
     def _go_on(self) -> None:
         """

@@ -3,14 +3,33 @@ One request and the answer to it.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.http1.message import Header, RequestHead, ResponseHead
-from eliop2p.interfaces import IBodySender, IBodySource
+from eliop2p.interfaces import IBodySender, IBodySource, IStreamTransport
 from eliop2p.model.span import Span
+
+
+class Upgrade(Protocol):
+    """
+    What takes a connection over after an answer.
+    """
+
+    def take_over(
+        self, transport: IStreamTransport, rest: bytes, lost: Callable[[], None]
+    ) -> None:
+        """
+        Be the transport's protocol from now on.
+
+        Args:
+            transport: The client's connection.
+            rest: What has come on it already.
+            lost: To be called when it is gone.
+        """
 
 
 class Exchange:
@@ -27,6 +46,7 @@ class Exchange:
         started: When the head had come, in seconds of the connection's clock.
         answered: When the answer began.
         close_after: Whether the connection ends with this exchange.
+        upgrade: What takes the connection over after the answer, None for nothing.
     """
 
     def __init__(
@@ -48,6 +68,7 @@ class Exchange:
         self.started = self.answered = seconds()
         self._seconds = seconds
         self.close_after = not keep_alive
+        self.upgrade: Upgrade | None = None
         self._sender = sender
         self._first: bytes | None = None
         self._interim: Deferred[object] = succeed(None)

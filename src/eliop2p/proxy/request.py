@@ -14,6 +14,7 @@ from eliop2p.http1.message import HOP_BY_HOP, RequestHead
 from eliop2p.http1.signature import signed_headers
 from eliop2p.model.chunk import ObjectId, ObjectKey
 from eliop2p.model.ranges import RangeSpec, parse_range
+from eliop2p.model.store import Place
 
 _SIGNATURE_KEYS = frozenset(
     (
@@ -126,14 +127,17 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
     return path, query
 
 
-def _object_key(store: bytes, path: bytes, version_id: bytes) -> ObjectKey | None:
+def _object_key(place: Place, path: bytes, version_id: bytes) -> ObjectKey | None:
     """
-    Name the object of a path-style target, or None when it names none.
+    Name the object of a target, or None when it names none.
     """
-    bucket, slash, key = path[1:].partition(b"/")
-    if path[:1] != b"/" or not (bucket and slash and key):
+    bucket, key = place.bucket.encode(), path[1:]
+    if not bucket:
+        bucket, _, key = key.partition(b"/")
+    if path[:1] != b"/" or not (bucket and key):
         return None
-    return ObjectKey(store, unquote_to_bytes(bucket), unquote_to_bytes(key), version_id)
+    name = place.store.name
+    return ObjectKey(name, unquote_to_bytes(bucket), unquote_to_bytes(key), version_id)
 
 
 def _version_id(query: bytes) -> bytes | None:
@@ -168,12 +172,12 @@ def _is_plain(head: RequestHead) -> bool:
     return True
 
 
-def _plan_read(head: RequestHead, store: bytes) -> ReadObject | None:
+def _plan_read(head: RequestHead, place: Place) -> ReadObject | None:
     path, query = split_target(head.target)
     version_id = _version_id(query)
     if version_id is None or not _is_plain(head):
         return None
-    key = _object_key(store, path, version_id)
+    key = _object_key(place, path, version_id)
     ranges, if_match = head.get_all(b"range"), head.get_all(b"if-match")
     if key is None or len(ranges) > 1 or len(if_match) > 1:
         return None
@@ -190,20 +194,20 @@ def _plan_read(head: RequestHead, store: bytes) -> ReadObject | None:
     )
 
 
-def classify(head: RequestHead, store: bytes) -> Plan:
+def classify(head: RequestHead, place: Place) -> Plan:
     """
     Decide what to do with a request.
 
     Args:
         head: As the client sent it.
-        store: The name of the store it is for.
+        place: The store it is for, and the bucket that its Host names.
     """
     if head.method == b"GET":
-        return _plan_read(head, store) or Relay()
+        return _plan_read(head, place) or Relay()
     if head.method in (b"HEAD", b"OPTIONS"):
         return Relay()
     path, _ = split_target(head.target)
-    return Relay(_object_key(store, path, b""))
+    return Relay(_object_key(place, path, b""))
 
 
 def forwarded(head: RequestHead) -> RequestHead:

@@ -8,25 +8,41 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import Logger
 
-from eliop2p.base.errors import ElioError, OriginUnavailable, WrongAnswer
+from eliop2p.base.errors import (
+    BadRequest,
+    Busy,
+    ElioError,
+    ForbiddenTarget,
+    OriginUnavailable,
+    WrongAnswer,
+)
 from eliop2p.base.metrics import Metrics
 from eliop2p.interfaces import IOrigin
+from eliop2p.model.store import Stores
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.heads import error_answer
 from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
 from eliop2p.proxy.request import ReadObject, Relay, classify, forwarded, record_ids
+from eliop2p.proxy.routing import find_route, find_tunnel, not_forwarding
+from eliop2p.proxy.tunnel import Tunnels
 
 _log = Logger()
 
-_METHODS = frozenset(("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"))
+_METHODS = frozenset(("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "CONNECT"))
 
 
 def _what_went_wrong(error: ElioError) -> tuple[int, str, str]:
     """
-    Choose a status and a code that S3 clients retry.
+    Choose a status and a code; S3 clients retry those of 500 and more.
     """
+    if isinstance(error, ForbiddenTarget):
+        return 403, "AccessDenied", str(error)
+    if isinstance(error, BadRequest):
+        return error.status, "InvalidRequest", str(error)
+    if isinstance(error, Busy):
+        return 503, "SlowDown", str(error)
     if isinstance(error, OriginUnavailable):
         return 503, "ServiceUnavailable", "The object store cannot be reached."
     if isinstance(error, WrongAnswer):
@@ -46,20 +62,27 @@ class ProxyService:
         records: Records,
         metrics: Metrics,
         seconds: Callable[[], float],
+        *,
+        stores: Stores,
+        tunnels: Tunnels | None,
     ) -> None:
         """
         Args:
-            origin: The store.
+            origin: The stores.
             reads: Answers reads of objects.
             records: What is believed of objects.
             metrics: Where requests are counted.
             seconds: A monotonic clock.
+            stores: What the node may reach, the main store's name being the origin's.
+            tunnels: Makes tunnels; None for a node that is no forward proxy.
         """
         self._origin = origin
         self._reads = reads
         self._records = records
         self._metrics = metrics
         self._seconds = seconds
+        self._stores = stores
+        self._tunnels = tunnels
 
     def answer(self, exchange: Exchange) -> "Deferred[None]":
         """
@@ -68,12 +91,8 @@ class ProxyService:
         return Deferred.fromCoroutine(self._answer(exchange))
 
     async def _answer(self, exchange: Exchange) -> None:
-        plan = classify(exchange.head, self._origin.name)
         try:
-            if isinstance(plan, ReadObject):
-                outcome = await self._reads.answer(exchange, plan)
-            else:
-                outcome = await self._relay(exchange, plan)
+            outcome = await self._serve(exchange)
         except (ConnectionLost, ConnectionDone):
             raise
         except ElioError as error:
@@ -83,6 +102,26 @@ class ProxyService:
                 raise
             await self._explain(exchange, error)
         self._measure(exchange, outcome)
+
+    async def _serve(self, exchange: Exchange) -> str:
+        if exchange.head.method == b"CONNECT":
+            return await self._connect(exchange)
+        forward = self._tunnels is not None
+        route = find_route(exchange.head, self._stores, forward=forward)
+        exchange.head = route.head
+        plan = classify(route.head, route.place)
+        if isinstance(plan, ReadObject):
+            return await self._reads.answer(exchange, plan)
+        return await self._relay(exchange, plan)
+
+    async def _connect(self, exchange: Exchange) -> str:
+        if self._tunnels is None:
+            raise not_forwarding()
+        if exchange.body is not None:
+            raise BadRequest("a CONNECT has no body")
+        store = find_tunnel(exchange.head, self._stores)
+        await self._tunnels.open(exchange, store)
+        return "bypass"
 
     def _measure(self, exchange: Exchange, outcome: str) -> None:
         method = exchange.head.method.decode("latin-1")
@@ -117,6 +156,8 @@ class ProxyService:
 
     def _note(self, exchange: Exchange, error: ElioError) -> None:
         self._metrics.errors.labels(type(error).__name__).inc()
+        if isinstance(error, ForbiddenTarget):
+            self._metrics.forbidden.labels(error.why).inc()
         _log.warn(
             "Request {request_id} {method} {path} failed: {error}",
             request_id=exchange.request_id,

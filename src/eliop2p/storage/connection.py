@@ -79,6 +79,13 @@ class OriginConnection(Protocol):
     def _wire(self) -> StreamTransport:
         return cast("StreamTransport", self.transport)
 
+    @property
+    def peer(self) -> str:
+        """
+        The address that the connection leads to.
+        """
+        return self._wire.getPeer().host
+
     def exchange(
         self,
         head: RequestHead,

@@ -47,6 +47,7 @@ class HttpOrigin:
         endpoint: An ``http://`` or ``https://`` URL without a path.
         network: The way there.
         clock: Time.
+        guarded: Whether an endpoint that leads to an internal address is refused.
         max_connections: How many connections may be open.
         connect_timeout: Seconds until an attempt to connect fails.
         read_timeout: Seconds without a byte after which the store counts as gone; time
@@ -67,6 +68,7 @@ class HttpOrigin:
         network: INetwork,
         clock: IReactorTime,
         *,
+        guarded: bool = False,
         max_connections: int = 64,
         connect_timeout: float,
         read_timeout: float,
@@ -80,6 +82,7 @@ class HttpOrigin:
             where,
             network=network,
             clock=clock,
+            guarded=guarded,
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             idle_timeout=idle_timeout,

@@ -8,8 +8,9 @@ from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory
 
-from eliop2p.base.errors import OriginUnavailable
+from eliop2p.base.errors import ForbiddenTarget, OriginUnavailable
 from eliop2p.interfaces import INetwork
+from eliop2p.net.address import is_internal
 from eliop2p.storage.connection import OriginConnection
 from eliop2p.storage.endpoint import Endpoint
 
@@ -27,6 +28,7 @@ class ConnectionPool:
         endpoint: Where the store is.
         network: The way there.
         clock: Time.
+        guarded: Whether an internal address is refused.
         connect_timeout: Seconds until an attempt to connect fails.
         read_timeout: Seconds without a byte after which the store counts as gone.
         idle_timeout: Seconds after which an idle connection is closed.
@@ -42,6 +44,7 @@ class ConnectionPool:
         *,
         network: INetwork,
         clock: IReactorTime,
+        guarded: bool = False,
         connect_timeout: float,
         read_timeout: float,
         idle_timeout: float,
@@ -49,6 +52,7 @@ class ConnectionPool:
         self._endpoint = endpoint
         self._network = network
         self._clock = clock
+        self._guarded = guarded
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._idle_timeout = idle_timeout
@@ -77,6 +81,7 @@ class ConnectionPool:
 
         Raises:
             OriginUnavailable: The store cannot be reached.
+            ForbiddenTarget: Its name leads to an internal address.
         """
         connection = OriginConnection(self._clock, self._read_timeout, self)
         factory = Factory.forProtocol(lambda: connection)
@@ -99,6 +104,9 @@ class ConnectionPool:
             raise OriginUnavailable(
                 f"cannot connect to {where.address}: {error}"
             ) from error
+        if self._guarded and is_internal(connection.peer):
+            connection.abandon()
+            raise ForbiddenTarget("address", f"{where.host} is an internal address.")
         return connection
 
     def close(self) -> "Deferred[None]":

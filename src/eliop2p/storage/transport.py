@@ -4,6 +4,7 @@ What this package asks of a transport.
 
 from typing import Protocol
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IPushProducer
 
 
@@ -45,4 +46,9 @@ class StreamTransport(Protocol):
     def abortConnection(self) -> None:
         """
         Close now.
+        """
+
+    def getPeer(self) -> IPv4Address | IPv6Address:
+        """
+        Tell what it is connected to.
         """
