@@ -11,7 +11,6 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IAgent
-from zope.interface import implementer
 
 from eliop2p import __version__
 from eliop2p.admin.server import admin_site
@@ -29,12 +28,8 @@ from eliop2p.identity import describe_node, node_name, p2p_address, usable_direc
 from eliop2p.interfaces import (
     BackendSettings,
     CacheUsage,
-    Fetched,
     IBodySender,
     ICacheBackend,
-    IChunkOrigin,
-    IChunkSink,
-    IChunkSource,
     IControlPlane,
     INetwork,
     IPeerRequests,
@@ -42,7 +37,7 @@ from eliop2p.interfaces import (
     IWorker,
     NodeLoad,
 )
-from eliop2p.model.chunk import ChunkId, Digest
+from eliop2p.model.chunk import ChunkId
 from eliop2p.net.listening import opening
 from eliop2p.node_metrics import Counted, observe_node
 from eliop2p.p2p.links import PeerLinks
@@ -54,6 +49,7 @@ from eliop2p.proxy.records import Records
 from eliop2p.proxy.server import ProxyFactory, ProxyServer
 from eliop2p.proxy.service import ProxyService
 from eliop2p.proxy.tunnel import Tunnels
+from eliop2p.reported_source import ReportedSource
 from eliop2p.stores import make_stores
 
 _log = Logger()
@@ -81,39 +77,6 @@ class Surroundings:
     make_sender: Callable[[IStreamTransport], IBodySender]
     rng: random.Random
     nonce: Callable[[], bytes]
-
-
-@implementer(IChunkSource)
-class _ReportedSource:
-    """
-    The swarm as a source of chunks; the control plane hears of what is held.
-    """
-
-    def __init__(self, source: IChunkSource) -> None:
-        self._source = source
-        self.control: ControlService | None = None
-
-    def fetch(self, sink: IChunkSink, origin: IChunkOrigin) -> "Deferred[Fetched]":
-        """
-        Get a chunk.
-        """
-        return self._source.fetch(sink, origin)
-
-    def announce(self, chunk_id: ChunkId, digest: Digest) -> None:
-        """
-        Tell homes and control plane.
-        """
-        self._source.announce(chunk_id, digest)
-        if self.control is not None:
-            self.control.note_held(chunk_id)
-
-    def withdraw(self, chunk_id: ChunkId) -> None:
-        """
-        Tell homes and control plane.
-        """
-        self._source.withdraw(chunk_id)
-        if self.control is not None:
-            self.control.note_gone(chunk_id)
 
 
 class Node(MultiService):
@@ -151,7 +114,7 @@ class Node(MultiService):
             selection_k=config.p2p.selection_k,
             upload_slots=config.p2p.upload_slots,
         )
-        self._source = _ReportedSource(self.swarm.transfers)
+        self._source = ReportedSource(self.swarm.transfers)
         self.chunks = self._make_chunks()
         self._record_store = RecordStore(
             str(self._directory / "objects.db"), world.worker

@@ -2,6 +2,8 @@
 Tests for :mod:`eliop2p.model.pieces`, and for the gaps of extents.
 """
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -56,7 +58,7 @@ class PiecesTests(SynchronousTestCase):
         gaps = list(extents.gaps(*asked))
         missing = [each for gap in gaps for each in range(gap.start, gap.stop)]
         self.assertEqual(missing, [p for p in range(*asked) if p not in twin])
-        for one, other in zip(gaps, gaps[1:], strict=False):
+        for one, other in itertools.pairwise(gaps):
             self.assertLess(one.stop, other.start)
 
     @given(PAIRS, PAIRS)
