@@ -92,11 +92,12 @@ def describe_node(config: NodeConfig, name: str) -> PeerInfo:
     """
     host = config.general.advertise_address
     bound = p2p_address(config)
-    control = config.control_plane.address
-    if not host and (is_loopback(bound) or control is None):
+    others = [(place.host, place.port) for place in config.control_plane.addresses]
+    others += config.p2p.seeds
+    if not host and (is_loopback(bound) or not others):
         host = "127.0.0.1" if is_any(bound) else bound
-    elif not host and control is not None:
-        host = own_address(control.host, control.port) if is_any(bound) else bound
+    elif not host:
+        host = own_address(*others[0]) if is_any(bound) else bound
     return PeerInfo(
         name,
         host,

@@ -713,10 +713,14 @@ class Registration:
     Attributes:
         membership: The live members, or None when they are what the node has.
         version: The version of the membership.
+        commands: How many commands wait for the node.
+        adjusts: Whether it falls to the node to adjust the replication.
     """
 
     membership: Membership | None
     version: int
+    commands: int = 0
+    adjusts: bool = False
 
 
 @attrs.frozen
@@ -729,12 +733,16 @@ class NodeLoad:
         disk_used: Bytes in the disk tier.
         chunks: Chunks held in either tier.
         uploads: Uploads to peers under way.
+        memory_capacity: Bytes that the memory tier may hold.
+        disk_capacity: Bytes that the disk tier may hold.
     """
 
     memory_used: int
     disk_used: int
     chunks: int
     uploads: int
+    memory_capacity: int = 0
+    disk_capacity: int = 0
 
 
 class IControlPlane(Interface):
@@ -772,6 +780,13 @@ class IControlPlane(Interface):
     ) -> "Deferred[None]":
         """
         Say which chunks the node has come to hold, and which it has let go of.
+        """
+
+    def watch(version: int) -> "Deferred[Registration]":
+        """
+        Wait, a bounded time, until the membership is another than of this version.
+
+        Cancelling it is to stop waiting.
         """
 
 

@@ -22,7 +22,8 @@ from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.records import RecordStore
 from eliop2p.cache.registry import find_backend
 from eliop2p.control.client import HttpControlPlane, NullControlPlane
-from eliop2p.control.service import ControlService, PlaneState
+from eliop2p.control.lifecycle import PlaneState
+from eliop2p.control.service import ControlService
 from eliop2p.eviction import Eviction
 from eliop2p.identity import describe_node, node_name, p2p_address, usable_directory
 from eliop2p.interfaces import (
@@ -197,11 +198,9 @@ class Node(MultiService):
     def _make_control(self) -> ControlService:
         config, world = self._config.control_plane, self._world
         plane: IControlPlane = NullControlPlane()
-        if config.address is not None:
+        if config.endpoint:
             token = config.token.reveal().encode() if config.token else b""
-            plane = HttpControlPlane(
-                config.address.url, world.agent, token, world.clock
-            )
+            plane = HttpControlPlane(config.url, world.agent, token, world.clock)
         return ControlService(
             self.me,
             plane,
@@ -338,13 +337,15 @@ class Node(MultiService):
             disk.used,
             max(memory.chunks, disk.chunks),
             self.swarm.requests.uploads,
+            memory.capacity,
+            disk.capacity,
         )
 
     def status(self) -> NodeStatus:
         """
         Tell how the node is.
         """
-        plane = self._config.control_plane.address
+        plane = self._config.control_plane.url
         state = self.control.state if plane else PlaneState.UNREGISTERED
         served = self.metrics.served_bytes
         return NodeStatus(
@@ -353,7 +354,7 @@ class Node(MultiService):
             self._world.clock.seconds() - self._started,
             self._ready,
             tuple(self.members.current().peers.values()),
-            ControlStatus(plane.url if plane else "", state.value),
+            ControlStatus(plane, state.value),
             self.chunks.usage(),
             {
                 sample.labels["source"]: int(sample.value)

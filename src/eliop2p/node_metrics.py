@@ -8,7 +8,8 @@ import attrs
 
 from eliop2p.base.metrics import Metrics
 from eliop2p.cache.chunk_manager import ChunkManager
-from eliop2p.control.service import ControlService, PlaneState
+from eliop2p.control.lifecycle import PlaneState
+from eliop2p.control.service import ControlService
 from eliop2p.interfaces import CacheUsage, IMembership, IOrigin
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.proxy.tunnel import Tunnels

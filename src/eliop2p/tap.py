@@ -18,6 +18,7 @@ from eliop2p.base.runner_log import logged_service
 from eliop2p.launch import PluginOptions, ThreadedService, start_failure
 from eliop2p.net.network import ReactorNetwork
 from eliop2p.net.sender import make_sender
+from eliop2p.net.tls import trusting_policy
 from eliop2p.net.worker import ThreadWorker
 from eliop2p.node import Node, Surroundings
 
@@ -73,13 +74,16 @@ def makeService(options: Options) -> IService:
     assert IReactorFromThreads.providedBy(reactor)
     worker = ThreadWorker(reactor, "eliop2p", THREADS)
     try:
+        policy = trusting_policy(
+            config.control_plane.ca_file, "[control_plane] ca_file"
+        )
         node = Node(
             config,
             Surroundings(
                 clock=reactor,
                 network=ReactorNetwork(reactor, ca_file=config.storage.ca_file),
                 worker=worker,
-                agent=Agent(reactor, pool=HTTPConnectionPool(reactor)),
+                agent=Agent(reactor, policy, pool=HTTPConnectionPool(reactor)),
                 make_sender=lambda transport: make_sender(transport, reactor),
                 rng=random.SystemRandom(),
                 nonce=lambda: os.urandom(32),

@@ -125,7 +125,7 @@ class ValueTests(ConfigCase):
         self.assertEqual(config.p2p.selection_k, 5)
         self.assertIsNone(config.p2p.cluster_secret)
         self.assertIsNone(config.control_plane.token)
-        self.assertIsNone(config.control_plane.address)
+        self.assertEqual(config.control_plane.addresses, ())
         self.assertIsNone(config.admin.token)
         self.assertEqual(config.general.node_id, "")
 
@@ -181,9 +181,27 @@ class ValueTests(ConfigCase):
             ("http://c:2/", "http://c:2"),
             ("[::1]", "http://[::1]:8081"),
         ):
-            address = self.node(control_plane__endpoint=text).control_plane.address
-            assert address is not None
-            self.assertEqual(address.url, url)
+            config = self.node(control_plane__endpoint=text).control_plane
+            self.assertEqual(config.url, url)
+            self.assertFalse(config.is_etcd)
+
+    def test_etcd_addresses(self) -> None:
+        """
+        An etcd cluster is named by its members, plainly or with TLS.
+        """
+        config = self.node(control_plane__endpoint="etcd://a,b:1").control_plane
+        self.assertTrue(config.is_etcd)
+        urls = [place.url for place in config.addresses]
+        self.assertEqual(urls, ["http://a:2379", "http://b:1"])
+        config = self.node(control_plane__endpoint="etcd+https://a").control_plane
+        self.assertEqual(config.addresses[0].url, "https://a:2379")
+
+    def test_seeds(self) -> None:
+        """
+        Seeds are read as hosts with ports; the port of peers is understood.
+        """
+        config = self.node(p2p__seeds="a:1, b, [::1]:2")
+        self.assertEqual(config.p2p.seeds, (("a", 1), ("b", 9000), ("::1", 2)))
 
     def test_store_address(self) -> None:
         """

@@ -161,7 +161,14 @@ class ValueErrorTests(ConfigCase):
         wrong = {
             "proxy.listen_port": ("65536", "-1", "", "1_0", "8080 ; proxy", "٣"),
             "control_plane.port": ("0",),
-            "control_plane.endpoint": ("etcd://h", "h:x", "http://h/p", "::1", "h:0"),
+            "control_plane.endpoint": (
+                "etcd://",
+                "etcd://h/p",
+                "h:x",
+                "http://h/p",
+                "::1",
+                "h:0",
+            ),
             "general.log_level": ("TRACE", ""),
             "general.node_id": ("a b", "-a", "a" * 65, "é"),
             "general.bind_address": ("eth0", "", "1.2.3"),

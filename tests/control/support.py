@@ -10,13 +10,14 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from eliop2p.control.answers import Guard
+from eliop2p.base.secret import Secret
 from eliop2p.control.database import Database
 from eliop2p.control.journal import Journal
 from eliop2p.control.metrics import ControlMetrics
 from eliop2p.control.registry import Registry
 from eliop2p.control.server import ControlResource
 from eliop2p.control.site import ControlSite
+from eliop2p.control.tokens import Guard, read_token
 from eliop2p.interfaces import IWorker
 from eliop2p.model.chunk import ChunkId
 from eliop2p.model.peer import PeerInfo
@@ -86,14 +87,18 @@ class Server:
     A control plane's parts on a Clock, from resource to database in memory.
     """
 
-    def __init__(self, token: bytes = b"", max_nodes: int = 100) -> None:
+    def __init__(self, token: str = "", admin: str = "", max_nodes: int = 100) -> None:
         self.clock = Clock()
         self.worker = StepWorker()
         self.registry = Registry(TIMEOUT, 1, max_nodes)
         self.database = Database(":memory:")
         self.journal = Journal(self.registry, self.database, self.worker, self.clock)
         self.metrics = ControlMetrics(self.registry)
-        guard = Guard(token)
+        guard = Guard(
+            read_token(Secret(token) if token else None),
+            read_token(Secret(admin) if admin else None),
+            self.clock.seconds,
+        )
         self.resource = ControlResource(
             self.registry, self.journal, guard, self.metrics, self.clock
         )

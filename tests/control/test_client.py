@@ -28,6 +28,7 @@ from eliop2p.control.client import (
     _Body,
 )
 from eliop2p.control.messages import MAX_REPORTED
+from eliop2p.control.waiting import SETTLE
 from eliop2p.interfaces import IControlPlane, NodeLoad, Registration
 from eliop2p.model.peer import Membership
 from tests.control.support import Server, chunk_id, node
@@ -70,7 +71,7 @@ class ClientTests(SynchronousTestCase):
         """
         Connect a client to a server.
         """
-        self.server = Server(token=b"s3cret")
+        self.server = Server(token="s3cret")
         self.plane = plane(self.server.agent, self.server.clock, b"s3cret")
 
     def test_interfaces(self) -> None:
@@ -87,7 +88,7 @@ class ClientTests(SynchronousTestCase):
         """
         answer = self.successResultOf(self.plane.register(node()))
         membership = Membership(2, {"node-1": node()})
-        self.assertEqual(answer, Registration(membership, 2))
+        self.assertEqual(answer, Registration(membership, 2, adjusts=True))
 
     def test_heartbeat(self) -> None:
         """
@@ -97,15 +98,49 @@ class ClientTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(self.plane.heartbeat("a", LOAD, 0)))
         self.plane.register(node("a"))
         same = self.successResultOf(self.plane.heartbeat("a", LOAD, 2))
-        self.assertEqual(same, Registration(None, 2))
+        self.assertEqual(same, Registration(None, 2, adjusts=True))
         other = self.successResultOf(self.plane.heartbeat("a", LOAD, 1))
-        self.assertEqual(other, Registration(Membership(2, {"a": node("a")}), 2))
+        members = Membership(2, {"a": node("a")})
+        self.assertEqual(other, Registration(members, 2, adjusts=True))
         member = self.server.registry.find("a")
         assert member is not None
         assert member.load is not None
         self.assertEqual(
             (member.load.memory_used, member.load.disk_used), (1, 2), member.load
         )
+
+    def test_watch(self) -> None:
+        """
+        A question for a newer membership waits for it, and what has changed is put
+        together with what was known.
+        """
+        self.successResultOf(self.plane.register(node("a")))
+        waiting = self.plane.watch(2)
+        self.server.agent.flush()
+        self.assertNoResult(waiting)
+        self.server.registry.register(node("b"), 0.0)
+        self.server.resource.changed()
+        self.assertNoResult(waiting)
+        self.server.clock.advance(SETTLE)
+        self.server.agent.flush()
+        answer = self.successResultOf(waiting)
+        assert answer.membership is not None
+        self.assertEqual(answer.version, 3)
+        self.assertEqual(set(answer.membership.peers), {"a", "b"})
+
+    def test_delta_of_something_else(self) -> None:
+        """
+        What has changed since a version that is not known here leads to the whole.
+        """
+        self.successResultOf(self.plane.register(node("a")))
+        self.server.registry.register(node("b"), 0.0)
+        stranger = plane(self.server.agent, self.server.clock, b"s3cret")
+        answer = self.successResultOf(stranger.watch(2))
+        self.assertEqual(answer, Registration(None, 0))
+        whole = self.successResultOf(stranger.heartbeat("a", LOAD, 0))
+        assert whole is not None
+        assert whole.membership is not None
+        self.assertEqual(set(whole.membership.peers), {"a", "b"})
 
     def test_leave(self) -> None:
         """

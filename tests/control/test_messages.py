@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.control.fields import MAX_INTEGER, BadMessage, decode, encode
+from eliop2p.control.membership import MembershipAnswer
 from eliop2p.control.messages import (
     MAX_QUERIED,
     MAX_REPORTED,
@@ -17,7 +18,6 @@ from eliop2p.control.messages import (
     Location,
     LocationsAnswer,
     LocationsQuery,
-    MembershipAnswer,
     ReportAnswer,
     error_from_json,
     error_to_json,

@@ -17,6 +17,7 @@ from eliop2p.control.answers import MAX_BODY
 from eliop2p.control.client import _Body
 from eliop2p.control.messages import is_node_id
 from eliop2p.control.routes import ROUTES, Route
+from eliop2p.control.tokens import Role
 from tests.control.support import Server, chunk_id, node
 from tests.control.test_messages import HEARTBEAT, json_values
 
@@ -126,19 +127,27 @@ class ServerTests(SynchronousTestCase):
         reply = register(self.server, "a")
         self.assertEqual(
             reply.json(),
-            {"version": 3, "nodes": [attrs.asdict(node("a")), attrs.asdict(node("b"))]},
+            {
+                "version": 3,
+                "adjusts": True,
+                "nodes": [attrs.asdict(node("a")), attrs.asdict(node("b"))],
+            },
         )
         self.assertEqual(len(self.server.database.load().nodes), 2)
 
     def test_heartbeat(self) -> None:
         """
-        A heartbeat with the current version gets no nodes, one with another gets all.
+        A heartbeat with the current version gets no nodes, one with a known version
+        what has changed since, one with another all.
         """
         register(self.server)
-        self.assertEqual(self.heartbeat("node-1", 2).json(), {"version": 2})
-        for version in (1, 3):
-            reply = self.heartbeat("node-1", version).json()
-            self.assertEqual(reply["nodes"], [attrs.asdict(node())])
+        told = self.heartbeat("node-1", 2).json()
+        self.assertEqual(told, {"version": 2, "adjusts": True})
+        told = self.heartbeat("node-1", 1).json()
+        self.assertEqual((told["since"], told["gone"]), (1, []))
+        self.assertEqual(told["changed"], [attrs.asdict(node())])
+        told = self.heartbeat("node-1", 3).json()
+        self.assertEqual(told["nodes"], [attrs.asdict(node())])
         self.assertEqual(self.server.metrics.heartbeats, 3)
 
     def test_unknown_node(self) -> None:
@@ -321,7 +330,8 @@ class ServerTests(SynchronousTestCase):
         """
         server = Server()
         register(server)
-        path = "/" + "/".join(route.path).replace("{id}", "node-1")
+        path = "/" + "/".join(route.path)
+        path = path.replace("{id}", "node-1").replace("{command}", "c-1")
         base = attrs.asdict(node()) | HEARTBEAT | {"held": [], "chunk_ids": []}
         self.assertLess(ask(server, route.method, path, base | fields).status, 500)
         self.assertEqual(self.flushLoggedErrors(), [])
@@ -360,22 +370,24 @@ class TokenTests(SynchronousTestCase):
         """
         Start with a token.
         """
-        self.server = Server(token=b"s3cret")
+        self.server = Server(token="s3cret")
 
     def status(self, route: Route, authorization: str | None = None) -> int:
         """
         Make a route's request, with an Authorization or without.
         """
         headers = None if authorization is None else {"Authorization": authorization}
-        path = "/" + "/".join(route.path).replace("{id}", "node-1")
+        path = "/" + "/".join(route.path)
+        path = path.replace("{id}", "node-1").replace("{command}", "c-1")
         return ask(self.server, route.method, path, {}, headers).status
 
     def test_guarded(self) -> None:
         """
         Every path of the API asks for the token: without it 401, with another 403.
         """
-        guarded = [route for route in ROUTES if route.guarded]
-        self.assertEqual(guarded, [route for route in ROUTES if route.path[0] == "api"])
+        guarded = [route for route in ROUTES if route.role is not Role.ANYBODY]
+        api = [route for route in ROUTES if route.path[0] == "api"]
+        self.assertEqual({"openapi"}, {r.name for r in api} - {r.name for r in guarded})
         for route in guarded:
             self.assertEqual(self.status(route), 401, route)
             for wrong in (
@@ -392,10 +404,10 @@ class TokenTests(SynchronousTestCase):
 
     def test_open(self) -> None:
         """
-        Health and Prometheus' metrics ask for nothing.
+        Health, Prometheus' metrics and the description of the API ask for nothing.
         """
         for route in ROUTES:
-            if not route.guarded:
+            if route.role is Role.ANYBODY:
                 self.assertEqual(self.status(route), 200)
 
     def test_not_told(self) -> None:

@@ -15,13 +15,14 @@ from zope.interface import implementer
 
 from eliop2p.base.errors import ControlPlaneError
 from eliop2p.control.client import HttpControlPlane
+from eliop2p.control.lifecycle import PlaneState
 from eliop2p.control.service import (
     LAST_RETRY,
     LEAVE_TIMEOUT,
     MAX_NOTED,
     REPORTED_AT_ONCE,
+    WATCH_PAUSE,
     ControlService,
-    PlaneState,
 )
 from eliop2p.interfaces import IControlPlane, IMembership, NodeLoad, Registration
 from eliop2p.model.chunk import ChunkId
@@ -75,6 +76,7 @@ class Plane:
         held: Chunks that it has been told of.
         versions: The version that each heartbeat brought.
         cancelled: How many waiting calls were cancelled.
+        watched: The question for a newer membership that waits.
     """
 
     clock: Clock
@@ -87,6 +89,7 @@ class Plane:
     held: set[ChunkId] = attrs.Factory(set)
     versions: list[int] = attrs.Factory(list)
     cancelled: int = 0
+    watched: "Deferred[Registration]" = attrs.Factory(Deferred)
 
     def _call(self, name: str) -> "Deferred[None]":
         self.calls.append((self.clock.seconds(), name))
@@ -134,6 +137,13 @@ class Plane:
             return Registration(Membership(self.version, {}), self.version)
 
         return self._call("heartbeat").addCallback(done)
+
+    def watch(self, version: int) -> "Deferred[Registration]":
+        """
+        Wait until :meth:`change`.
+        """
+        self.watched = Deferred()
+        return self.watched
 
     def leave(self, node_id: str) -> "Deferred[None]":
         """
@@ -230,6 +240,39 @@ class ServiceTests(SynchronousTestCase):
         Count log events.
         """
         return sum(text in event["log_format"] for event in self.events)
+
+    def test_watches(self) -> None:
+        """
+        A registered node hears of a change without waiting for its next heartbeat, asks
+        on, and stops asking when it leaves.
+        """
+        self.service.startService()
+        first = self.plane.watched
+        first.callback(Registration(Membership(11, {}), 11))
+        self.assertEqual(self.members.given[-1].version, 11)
+        self.clock.advance(0)
+        second = self.plane.watched
+        self.assertIsNot(first, second)
+        second.callback(Registration(None, 11))
+        self.assertIs(self.plane.watched, second)
+        self.clock.advance(WATCH_PAUSE)
+        self.assertIsNot(self.plane.watched, second)
+        last = self.plane.watched
+        self.assertFalse(last.called)
+        self.service.stopService()
+        self.assertTrue(last.called)
+
+    def test_watch_lost(self) -> None:
+        """
+        A question that fails is asked again after the next heartbeat.
+        """
+        self.service.startService()
+        first = self.plane.watched
+        first.errback(ControlPlaneError("connection lost"))
+        self.assertIs(self.plane.watched, first)
+        self.clock.advance(2 * INTERVAL)
+        self.assertIsNot(self.plane.watched, first)
+        self.assertEqual(self.service.state, PlaneState.REGISTERED)
 
     def test_registers(self) -> None:
         """

@@ -22,7 +22,7 @@ class SiteTests(SynchronousTestCase):
         """
         Connect.
         """
-        self.server = Server(token=b"s3cret")
+        self.server = Server(token="s3cret")
         self.channel = self.server.site.buildProtocol(IPv4Address("TCP", "peer", 1))
         assert self.channel is not None
         self.transport = StringTransport()

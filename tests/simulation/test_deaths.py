@@ -4,7 +4,7 @@ Parts of the cluster die.
 
 from twisted.internet.defer import gatherResults
 
-from eliop2p.control.service import PlaneState
+from eliop2p.control.lifecycle import PlaneState
 from eliop2p.testing.cluster import Cluster, Plan
 from tests.simulation.cases import CHUNK, PATH, ClusterCase, made_up
 

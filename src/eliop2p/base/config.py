@@ -265,10 +265,15 @@ def load_control_config(
     """
     draft = _Draft(Path(path) if path is not None else None, environ, flags)
     general = build_section(GeneralConfig, "general", draft.values)
+    values = draft.values | {
+        "control_plane_server.admin_token": draft.secret(
+            "control_plane_server.admin_token"
+        )
+    }
+    server = build_section(ControlPlaneServerConfig, "control_plane_server", values)
+    draft.check(checks.control_conflicts(server))
     config = ControlConfig(
-        server=build_section(
-            ControlPlaneServerConfig, "control_plane_server", draft.values
-        ),
+        server=server,
         token=draft.secret("control_plane.token"),
         log_level=general.log_level,
         log_format=general.log_format,

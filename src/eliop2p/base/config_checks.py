@@ -15,6 +15,7 @@ from eliop2p.base.config_kinds import parse_endpoint
 from eliop2p.base.config_sections import (
     AdminConfig,
     CacheConfig,
+    ControlPlaneServerConfig,
     GeneralConfig,
     LimitsConfig,
     P2PConfig,
@@ -111,6 +112,23 @@ def _ports(config: NodeSections) -> Iterator[Conflict]:
                 (second[0], first[0]),
                 f"is the listen_port of [{other}] as well; choose another",
             )
+
+
+def control_conflicts(server: ControlPlaneServerConfig) -> tuple[Conflict, ...]:
+    """
+    Compare the values of a control plane's configuration.
+    """
+    section = "control_plane_server"
+    found = []
+    if server.min_replicas > server.max_replicas:
+        paths = (f"{section}.min_replicas", f"{section}.max_replicas")
+        reason = f"must not be above max_replicas, which is {server.max_replicas}"
+        found.append(Conflict(paths, reason))
+    for name, other in (("tls_certificate", "tls_key"), ("tls_key", "tls_certificate")):
+        if getattr(server, name) and not getattr(server, other):
+            paths = (f"{section}.{other}", f"{section}.{name}")
+            found.append(Conflict(paths, f"is not set, while {name} is; set both"))
+    return tuple(found)
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -234,10 +234,69 @@ def _parse_domains(text: str) -> tuple[str, ...]:
     return tuple(map(_parse_domain, _words(text)))
 
 
+_ETCD = {"etcd": "http", "etcd+https": "https"}
+"""
+How an endpoint says that the control plane is etcd, and how that is spoken to.
+"""
+
+ETCD_PORT = 2379
+_MAX_ETCD = 9
+
+
+def is_etcd(text: str) -> bool:
+    """
+    Tell whether a control plane's endpoint names a cluster of etcd.
+    """
+    return text.partition("://")[0] in _ETCD
+
+
+def parse_control_endpoints(text: str, default_port: int) -> tuple[Endpoint, ...]:
+    """
+    Read the endpoint of a control plane.
+
+    Args:
+        text: ``host``, ``host:port``, ``http(s)://host:port``, or
+            ``etcd://host:port,host:port``.
+        default_port: The port of an embedded control plane when none is written.
+
+    Raises:
+        ValueError: It is something else; the text says what is expected.
+    """
+    if not is_etcd(text):
+        url = text if "://" in text else f"http://{text}"
+        return (parse_endpoint(url, ("http", "https"), default_port=default_port),)
+    kind, _, hosts = text.partition("://")
+    scheme, names = _ETCD[kind], hosts.split(",")
+    if len(names) > _MAX_ETCD:
+        raise ValueError(f"expected up to {_MAX_ETCD} members of etcd")
+    return tuple(
+        parse_endpoint(f"{scheme}://{name.strip()}", (scheme,), default_port=ETCD_PORT)
+        for name in names
+    )
+
+
 def _parse_control_endpoint(text: str) -> str:
     if text:
-        parse_endpoint(text if "://" in text else f"http://{text}", ("http",))
+        parse_control_endpoints(text, 1)
     return text
+
+
+_MAX_SEEDS = 16
+
+
+def _parse_seeds(text: str) -> tuple[tuple[str, int], ...]:
+    """
+    Read ``host:port,host:port``.
+    """
+    wanted = f"expected host:port, up to {_MAX_SEEDS} of them separated by commas"
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if len(names) > _MAX_SEEDS:
+        raise ValueError(wanted)
+    try:
+        places = [parse_endpoint(f"tcp://{name}", ("tcp",), 9000) for name in names]
+    except ValueError:
+        raise ValueError(wanted) from None
+    return tuple((place.host, place.port) for place in places)
 
 
 PORT = integer(0, MAX_PORT)
@@ -251,6 +310,11 @@ CONTROL_ENDPOINT = Kind("host, host:port or http://host:port", _parse_control_en
 ENDPOINTS = Kind("http(s)://host[:port], separated by blanks", _parse_endpoints)
 DOMAINS = Kind("host names, separated by blanks", _parse_domains)
 SWITCH = Kind("on, off", _parse_switch)
+SEEDS = Kind("host:port, separated by commas", _parse_seeds)
+CONTROL_ENDPOINT = Kind(
+    "host, host:port, http(s)://host:port or etcd://host:port,host:port",
+    _parse_control_endpoint,
+)
 DIRECTORY = Kind("path", _parse_directory, path=True)
 FILE = Kind("path", _parse_path, path=True)
 SECRET = Kind("secret", _parse_secret, secret=True)

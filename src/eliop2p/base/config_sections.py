@@ -210,6 +210,11 @@ class P2PConfig:
     cluster_secret_file: str = declare(
         kinds.FILE, "", "File with the cluster secret, unreadable to others."
     )
+    seeds: tuple[tuple[str, int], ...] = declare(
+        kinds.SEEDS,
+        "",
+        "Peers to learn the other members from when there is no control plane.",
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -241,22 +246,46 @@ class ControlPlaneConfig:
     token_file: str = declare(
         kinds.FILE, "", "File with the token, unreadable to others."
     )
+    ca_file: str = declare(
+        kinds.FILE,
+        "",
+        "PEM file with the authorities to trust for an https:// or etcd+https:// "
+        "endpoint; the system's if empty.",
+    )
 
     @property
-    def address(self) -> Endpoint | None:
+    def is_etcd(self) -> bool:
         """
-        Where the control plane is, None when there is none.
+        Whether the control plane is an etcd cluster.
+        """
+        return kinds.is_etcd(self.endpoint)
+
+    @property
+    def addresses(self) -> tuple[Endpoint, ...]:
+        """
+        Where the control plane is: several places for a cluster of etcd, none when
+        there is none.
         """
         if not self.endpoint:
-            return None
-        text = self.endpoint if "://" in self.endpoint else f"http://{self.endpoint}"
-        return kinds.parse_endpoint(text, ("http",), default_port=self.port)
+            return ()
+        return kinds.parse_control_endpoints(self.endpoint, self.port)
+
+    @property
+    def url(self) -> str:
+        """
+        The control plane as people write it, empty when there is none.
+        """
+        if self.is_etcd:
+            return self.endpoint
+        return self.addresses[0].url if self.endpoint else ""
 
 
 @attrs.frozen(kw_only=True)
 class ControlPlaneServerConfig:
     """
     The embedded control plane itself.
+
+    ``admin_token`` also holds what was in ``admin_token_file``.
     """
 
     listen_port: int = declare(kinds.PORT, "8081", "Port for nodes.", unit="TCP port")
@@ -272,6 +301,32 @@ class ControlPlaneServerConfig:
     )
     database: str = declare(
         kinds.DIRECTORY, "{general.data_dir}/control.db", "File that holds the state."
+    )
+    min_replicas: int = declare(
+        kinds.integer(1, 64),
+        "1",
+        "Nodes that hold a cold chunk, until operators say otherwise.",
+    )
+    max_replicas: int = declare(
+        kinds.integer(1, 64),
+        "5",
+        "Nodes that hold a hot chunk, until operators say otherwise.",
+    )
+    admin_token: Secret | None = declare(  # noqa: RUF009  a field, not its value
+        kinds.SECRET,
+        "",
+        "What operators show to change the replication; the token of nodes if empty.",
+    )
+    admin_token_file: str = declare(
+        kinds.FILE, "", "File with the operators' token, unreadable to others."
+    )
+    tls_certificate: str = declare(
+        kinds.FILE,
+        "",
+        "PEM file with the certificate to serve https with; plain http if empty.",
+    )
+    tls_key: str = declare(
+        kinds.FILE, "", "PEM file with the private key of that certificate."
     )
 
 

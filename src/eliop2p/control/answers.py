@@ -2,20 +2,16 @@
 Answers as values, and the refusals that lead to some of them.
 """
 
-import hmac
-
 import attrs
 from twisted.web.http import (
     BAD_REQUEST,
-    FORBIDDEN,
+    CONFLICT,
     NOT_ALLOWED,
     NOT_FOUND,
     OK,
     REQUEST_ENTITY_TOO_LARGE,
     SERVICE_UNAVAILABLE,
-    UNAUTHORIZED,
 )
-from twisted.web.http_headers import Headers
 
 from eliop2p.base.errors import RemoteProtocolError
 from eliop2p.control.fields import encode
@@ -118,34 +114,32 @@ def too_many_nodes(node_id: str, remedy: str) -> Refusal:
     return Refusal("full", SERVICE_UNAVAILABLE, ("node_id", node_id, remedy))
 
 
-@attrs.frozen
-class Guard:
+def unknown_command(command_id: str) -> Refusal:
     """
-    Asks for the token, when there is one.
-
-    Attributes:
-        token: The token, empty when anybody may do anything.
+    Refuse what is about a command that nobody gave.
     """
+    told = ("id", command_id, "GET the node's commands to see which there are")
+    return Refusal("unknown_command", NOT_FOUND, told)
 
-    token: bytes = attrs.field(repr=False)
 
-    def check(self, headers: Headers) -> None:
-        """
-        Look at a request's Authorization.
+def other_command(command_id: str) -> Refusal:
+    """
+    Refuse a command with the name of another one.
+    """
+    told = ("id", command_id, "give every command a name of its own")
+    return Refusal("conflict", CONFLICT, told)
 
-        Raises:
-            Refusal: There is none, or another one.
-        """
-        if not self.token:
-            return
-        field = "Authorization"
-        remedy = "send 'Authorization: Bearer TOKEN' with the [control_plane] token"
-        given = headers.getRawHeaders(b"Authorization", [])
-        if len(given) != 1:
-            challenge = ((b"WWW-Authenticate", b"Bearer"),)
-            told = (field, "", remedy)
-            raise Refusal("no_token", UNAUTHORIZED, told, challenge)
-        scheme, _, shown = given[0].partition(b" ")
-        right = hmac.compare_digest(shown.strip(), self.token)
-        if scheme.lower() != b"bearer" or not right:
-            raise Refusal("wrong_token", FORBIDDEN, (field, "", remedy))
+
+def other_version(version: int) -> Refusal:
+    """
+    Refuse to replace a policy that is not the one its sender has seen.
+    """
+    told = ("version", str(version), "GET it again, and change what is there now")
+    return Refusal("conflict", CONFLICT, told)
+
+
+def too_many_commands(node_id: str, remedy: str) -> Refusal:
+    """
+    Refuse a command for want of room.
+    """
+    return Refusal("full", SERVICE_UNAVAILABLE, ("node_id", node_id, remedy))

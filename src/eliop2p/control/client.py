@@ -21,11 +21,11 @@ from zope.interface import implementer
 
 from eliop2p.base.errors import ControlPlaneError
 from eliop2p.control.fields import BadMessage, decode, encode
+from eliop2p.control.membership import MembershipAnswer
 from eliop2p.control.messages import (
     MAX_REPORTED,
     ChunkReport,
     Heartbeat,
-    MembershipAnswer,
     ReportAnswer,
     error_from_json,
     node_to_json,
@@ -37,6 +37,11 @@ from eliop2p.model.peer import Membership, PeerInfo
 TIMEOUT = 5.0
 """
 Seconds for one exchange, from the connection to the end of the answer.
+"""
+
+WATCH_SECONDS = 30
+"""
+How long a question for a newer membership may wait at the control plane.
 """
 
 MAX_ANSWER = 16 * 1024 * 1024
@@ -169,6 +174,8 @@ class HttpControlPlane:
         if token:
             self._headers.setRawHeaders(b"Authorization", [b"Bearer " + token])
         self._clock = clock
+        self._watch_url = f"{endpoint}/api/v1/membership"
+        self._known: Membership | None = None
 
     def register(self, node: PeerInfo) -> Deferred[Registration]:
         """
@@ -181,7 +188,41 @@ class HttpControlPlane:
 
     async def _register(self, node: PeerInfo) -> Registration:
         reply = await self._ask("POST", self._nodes, node_to_json(node))
-        return _registration(reply.read(MembershipAnswer.from_json))
+        return self._registration(reply.read(MembershipAnswer.from_json))
+
+    def watch(self, version: int) -> Deferred[Registration]:
+        """
+        See :meth:`IControlPlane.watch`.
+
+        Raises:
+            ControlPlaneError: There is no usable answer (in the Deferred).
+        """
+        return Deferred.fromCoroutine(self._watch(version))
+
+    async def _watch(self, version: int) -> Registration:
+        url = f"{self._watch_url}?version={version}&wait={WATCH_SECONDS}"
+        reply = await self._ask("GET", url, None, WATCH_SECONDS + TIMEOUT)
+        return self._registration(reply.read(MembershipAnswer.from_json))
+
+    def _registration(self, answer: MembershipAnswer) -> Registration:
+        """
+        Give an answer the form that the node knows.
+        """
+        found: Membership | None = None
+        known = self._known
+        if known is not None and answer.delta and answer.version <= known.version:
+            found = known  # Another answer has overtaken this one.
+        elif answer.nodes is not None:
+            peers = {node.node_id: node for node in answer.nodes}
+            found = Membership(answer.version, peers)
+        elif answer.delta is not None:
+            if known is None or known.version != answer.delta.since:
+                # Of something else than what is here: the whole is asked for next.
+                return Registration(None, 0, answer.commands, answer.adjusts)
+            found = answer.delta.apply(known, answer.version)
+        if found is not None:
+            self._known = found
+        return Registration(found, answer.version, answer.commands, answer.adjusts)
 
     def heartbeat(
         self, node_id: str, load: NodeLoad, version: int
@@ -200,7 +241,7 @@ class HttpControlPlane:
         reply = await self._ask("PUT", url, message.to_json())
         if reply.status == NOT_FOUND:
             return None
-        return _registration(reply.read(MembershipAnswer.from_json))
+        return self._registration(reply.read(MembershipAnswer.from_json))
 
     def leave(self, node_id: str) -> Deferred[None]:
         """
@@ -241,7 +282,9 @@ class HttpControlPlane:
     def _url(self, node_id: str) -> str:
         return f"{self._nodes}/{quote(node_id, safe='')}"
 
-    def _ask(self, method: str, url: str, message: object) -> Deferred[_Reply]:
+    def _ask(
+        self, method: str, url: str, message: object, timeout: float = TIMEOUT
+    ) -> Deferred[_Reply]:
         """
         Make one exchange.
 
@@ -255,7 +298,7 @@ class HttpControlPlane:
             return result
 
         exchange = Deferred.fromCoroutine(self._exchange(method, url, message))
-        exchange.addTimeout(TIMEOUT, self._clock, timed_out)
+        exchange.addTimeout(timeout, self._clock, timed_out)
         exchange.addErrback(_explain)
         return exchange
 
@@ -284,16 +327,6 @@ def _explain(failure: Failure) -> Failure:
         return failure
     text = str(failure.value) or type(failure.value).__name__
     return Failure(ControlPlaneError(text))
-
-
-def _registration(answer: MembershipAnswer) -> Registration:
-    """
-    Give an answer the form that the node knows.
-    """
-    if answer.nodes is None:
-        return Registration(None, answer.version)
-    peers = {node.node_id: node for node in answer.nodes}
-    return Registration(Membership(answer.version, peers), answer.version)
 
 
 def _cut(chunk_ids: tuple[ChunkId, ...]) -> list[tuple[ChunkId, ...]]:
@@ -328,6 +361,12 @@ class NullControlPlane:
         Answer that nothing has changed.
         """
         return succeed(Registration(None, version))
+
+    def watch(self, version: int) -> Deferred[Registration]:  # noqa: ARG002
+        """
+        Wait for what does not come.
+        """
+        return Deferred()
 
     def leave(self, node_id: str) -> Deferred[None]:  # noqa: ARG002
         """

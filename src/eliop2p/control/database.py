@@ -12,6 +12,7 @@ import attrs
 from eliop2p.base.errors import ElioError, StartError
 from eliop2p.control.fields import BadMessage, decode, encode
 from eliop2p.control.messages import node_from_json, node_to_json
+from eliop2p.control.policy import Policy
 from eliop2p.control.registry import SavedNode
 
 APPLICATION_ID = 0x456C696F
@@ -30,7 +31,14 @@ _COUNTERS = """
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID
 """
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((_NODES, _COUNTERS),)
+_POLICY = """
+CREATE TABLE policy (
+    place INTEGER PRIMARY KEY CHECK (place = 1),
+    document TEXT NOT NULL
+)
+"""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((_NODES, _COUNTERS), (_POLICY,))
 """
 The statements that lead from each version of the schema to the next, from 0 on.
 """
@@ -47,11 +55,13 @@ class Saved:
         version: The last version of the membership that was saved, 0 for none.
         nodes: The nodes.
         unreadable: How many more there were that cannot be read.
+        policy: What operators wanted of replication, None when they said nothing.
     """
 
     version: int
     nodes: tuple[SavedNode, ...]
     unreadable: int
+    policy: Policy | None = None
 
 
 class _Unfit(ElioError):
@@ -124,7 +134,32 @@ class Database:
                 nodes.append(SavedNode(node_from_json(decode(info)), registered_at))
             except BadMessage:
                 unreadable += 1
-        return Saved(row[0] if row else 0, tuple(nodes), unreadable)
+        version = row[0] if row else 0
+        return Saved(version, tuple(nodes), unreadable, self._load_policy())
+
+    def _load_policy(self) -> Policy | None:
+        row = self._connection.execute(
+            "SELECT CAST(document AS BLOB) FROM policy"
+        ).fetchone()
+        if row is None:
+            return None
+        try:
+            return Policy.from_json(decode(row[0]))
+        except BadMessage as error:
+            raise _Unfit(f"the policy in it cannot be read: {error}") from error
+
+    def save_policy(self, policy: Policy) -> None:
+        """
+        Write the policy in place of an earlier one.
+
+        Raises:
+            sqlite3.Error: It could not be written.
+        """
+        document = encode(policy.to_json()).decode()
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO policy VALUES (1, ?)", (document,)
+            )
 
     def save(
         self, version: int, present: Iterable[SavedNode], absent: Iterable[str]

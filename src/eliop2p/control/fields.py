@@ -139,6 +139,18 @@ class Fields:
 
         return self._read(name, default, read)
 
+    def flag(self, name: str, *, default: bool) -> bool:
+        """
+        Read true or false.
+        """
+
+        def read(value: object, path: str) -> bool:
+            if not isinstance(value, bool):
+                raise BadMessage(path, shown(value), "send true or false")
+            return value
+
+        return self._read(name, default, read)
+
     def number(
         self, name: str, high: float, default: float | Missing = REQUIRED
     ) -> float:

@@ -3,6 +3,7 @@ Writing the registry's changes down, behind its back.
 """
 
 import sqlite3
+from collections.abc import Iterable
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -52,6 +53,7 @@ class Journal:
         self._clock = clock
         self._lock = DeferredLock()
         self._changed: dict[str, None] = {}
+        self._policy_changed = False
         self._due = False
         self._retry: IDelayedCall | None = None
 
@@ -60,8 +62,14 @@ class Journal:
         Have a node's current state written soon.
         """
         self._changed[node_id] = None
-        if not self._due and self._retry is None:
-            self._begin()
+        self._soon()
+
+    def note_policy(self) -> None:
+        """
+        Have the policy written soon.
+        """
+        self._policy_changed = True
+        self._soon()
 
     def close(self) -> Deferred[None]:
         """
@@ -80,6 +88,10 @@ class Journal:
         async with self._lock:
             await self._worker.run(self._database.close)
 
+    def _soon(self) -> None:
+        if not self._due and self._retry is None:
+            self._begin()
+
     def _begin(self) -> None:
         self._retry = None
         self._due = True
@@ -89,20 +101,29 @@ class Journal:
         async with self._lock:
             self._due = False
             changed, self._changed = self._changed, {}
-            if not changed:
+            policy, self._policy_changed = self._policy_changed, False
+            if not changed and not policy:
                 return
-            members = {node_id: self._registry.find(node_id) for node_id in changed}
-            present = [member.saved for member in members.values() if member]
-            absent = [node_id for node_id, member in members.items() if not member]
             try:
-                await self._worker.run(
-                    self._database.save, self._registry.version, present, absent
-                )
+                if changed:
+                    await self._save(changed)
+                if policy:
+                    saving = self._database.save_policy
+                    await self._worker.run(saving, self._registry.policy)
             except sqlite3.Error as error:
                 self._changed = changed | self._changed
+                self._policy_changed = policy or self._policy_changed
                 self._failed(error)
             else:
                 self._succeeded()
+
+    async def _save(self, changed: Iterable[str]) -> None:
+        members = {node_id: self._registry.find(node_id) for node_id in changed}
+        present = [member.saved for member in members.values() if member]
+        absent = [node_id for node_id, member in members.items() if not member]
+        await self._worker.run(
+            self._database.save, self._registry.version, present, absent
+        )
 
     def _failed(self, error: sqlite3.Error) -> None:
         if not self.failing:

@@ -8,6 +8,7 @@ import attrs
 
 from eliop2p.control.fields import (
     MAX_INTEGER,
+    REQUIRED,
     BadMessage,
     Fields,
     read_chunk_id,
@@ -65,7 +66,13 @@ def _is_host(text: str) -> bool:
 NODE_ID_REMEDY = f"send a name of 1 to {_MAX_TEXT} printable characters"
 
 
-def _read_node_id(value: object, path: str) -> str:
+def read_node_id(value: object, path: str) -> str:
+    """
+    Read the name of a node.
+
+    Raises:
+        BadMessage: It is something else.
+    """
     return read_text(value, path, is_node_id, NODE_ID_REMEDY)
 
 
@@ -114,6 +121,8 @@ class Heartbeat:
         chunks: Chunks in either tier.
         uploads: Uploads to peers under way.
         membership_version: The version of the membership that it has.
+        memory_capacity: Bytes that its memory tier may hold.
+        disk_capacity: Bytes that its disk tier may hold.
     """
 
     memory_used: int
@@ -121,6 +130,8 @@ class Heartbeat:
     chunks: int
     uploads: int
     membership_version: int
+    memory_capacity: int = 0
+    disk_capacity: int = 0
 
     def to_json(self) -> dict[str, object]:
         """
@@ -138,7 +149,15 @@ class Heartbeat:
         """
         fields = Fields(value)
         return cls(
-            *(fields.integer(part.name, 0, MAX_INTEGER) for part in attrs.fields(cls))
+            *(
+                fields.integer(
+                    part.name,
+                    0,
+                    MAX_INTEGER,
+                    REQUIRED if part.default is attrs.NOTHING else part.default,
+                )
+                for part in attrs.fields(cls)
+            )
         )
 
 
@@ -229,7 +248,7 @@ def _location_from_json(value: object, path: str) -> Location:
     fields = Fields(value, path)
     return Location(
         holders=fields.integer("holders", 0, MAX_NODES),
-        nodes=fields.items("nodes", MAX_HOLDERS_TOLD, _read_node_id),
+        nodes=fields.items("nodes", MAX_HOLDERS_TOLD, read_node_id),
     )
 
 
@@ -267,45 +286,6 @@ class LocationsAnswer:
         return cls(
             {read_chunk_id(name, "locations"): place for name, place in found.items()}
         )
-
-
-@attrs.frozen
-class MembershipAnswer:
-    """
-    The answer to a registration or a heartbeat.
-
-    Attributes:
-        version: The version of the membership.
-        nodes: The live nodes, None when the asker has this version.
-    """
-
-    version: int
-    nodes: tuple[PeerInfo, ...] | None
-
-    def to_json(self) -> dict[str, object]:
-        """
-        Write the message.
-        """
-        if self.nodes is None:
-            return {"version": self.version}
-        return {
-            "version": self.version,
-            "nodes": [node_to_json(node) for node in self.nodes],
-        }
-
-    @classmethod
-    def from_json(cls, value: object) -> "MembershipAnswer":
-        """
-        Read the message.
-
-        Raises:
-            BadMessage: A field is missing or out of bounds.
-        """
-        fields = Fields(value)
-        version = fields.integer("version", 0, MAX_INTEGER)
-        if not fields.has("nodes"):
-            return cls(version, None)
-        return cls(version, fields.items("nodes", MAX_NODES, node_from_json))
 
 
 @attrs.frozen

@@ -3,7 +3,7 @@ What the control plane counts.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
@@ -19,8 +19,10 @@ from eliop2p.control.registry import Registry
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 REFUSALS = (
-    *("not_found", "bad_method", "no_token", "wrong_token"),
-    *("too_large", "bad_message", "unknown_node", "full"),
+    *("not_found", "bad_method"),
+    *("no_token", "wrong_token", "expired_token", "not_operator"),
+    *("too_large", "bad_message", "unknown_node", "unknown_command"),
+    *("conflict", "full"),
 )
 """
 Why a request may be refused.
@@ -36,12 +38,16 @@ class ControlMetrics(Collector):
 
     Attributes:
         heartbeats: Signs of life taken.
+        waiting: Tells how many requests wait for a change.
+        commands: Commands by what became of them.
         requests: Answers by status.
         refused: Refusals by reason, one of :data:`REFUSALS`.
     """
 
     def __init__(self, registry: Registry) -> None:
         self.heartbeats = 0
+        self.waiting: Callable[[], int] = lambda: 0
+        self.commands: Counter[str] = Counter({"given": 0, "done": 0, "failed": 0})
         self.requests: Counter[int] = Counter()
         self.refused: Counter[str] = Counter(dict.fromkeys(REFUSALS, 0))
         self._registry = registry
@@ -64,6 +70,19 @@ class ControlMetrics(Collector):
         yield CounterMetricFamily(
             "eliop2p_control_heartbeats", "Heartbeats taken.", value=self.heartbeats
         )
+        yield GaugeMetricFamily(
+            "eliop2p_control_waiting",
+            "Requests that wait for the membership to change.",
+            value=self.waiting(),
+        )
+        commands = CounterMetricFamily(
+            "eliop2p_control_commands",
+            "Commands given, carried out and failed.",
+            labels=("state",),
+        )
+        for state, count in sorted(self.commands.items()):
+            commands.add_metric((state,), count)
+        yield commands
         requests = CounterMetricFamily(
             "eliop2p_control_requests", "Requests by status.", labels=("code",)
         )
@@ -87,6 +106,8 @@ class ControlMetrics(Collector):
             "chunks": self._registry.locations.chunks,
             "locations": self._registry.locations.pairs,
             "heartbeats": self.heartbeats,
+            "waiting": self.waiting(),
+            "commands": dict(self.commands),
             "requests": {str(code): count for code, count in self.requests.items()},
             "refused": dict(self.refused),
         }

@@ -8,6 +8,7 @@ import attrs
 
 from eliop2p.base.errors import ElioError
 from eliop2p.control.locations import Locations
+from eliop2p.control.membership import Changes, MembershipDelta
 from eliop2p.control.messages import (
     MAX_HOLDERS_TOLD,
     MAX_NODES,
@@ -16,6 +17,7 @@ from eliop2p.control.messages import (
     Location,
     ReportAnswer,
 )
+from eliop2p.control.policy import Policy
 from eliop2p.model.chunk import ChunkId
 from eliop2p.model.peer import PeerInfo
 
@@ -44,7 +46,7 @@ class SavedNode:
 
     Attributes:
         info: What members know of it.
-        registered_at: When it came, or came back from elsewhere, in seconds since 1970.
+        registered_at: When it came, in seconds since 1970.
     """
 
     info: PeerInfo
@@ -80,6 +82,9 @@ class Registry:
     Attributes:
         version: Grows with every change of the membership.
         locations: What each node holds.
+        policy: What operators want of replication.
+        adjuster: The node that sees to it: the one that has been here longest; empty
+            while there is none.
     """
 
     def __init__(
@@ -91,6 +96,9 @@ class Registry:
     ) -> None:
         self.version = version
         self.locations = Locations(max_locations)
+        self.policy = Policy()
+        self.adjuster = ""
+        self._changes = Changes(version)
         self._timeout = heartbeat_timeout
         self._max_nodes = max_nodes
         self._members: dict[str, Member] = {}
@@ -105,6 +113,7 @@ class Registry:
         """
         for saved in nodes:
             self._members[saved.info.node_id] = Member(saved, now)
+        self._choose_adjuster()
 
     def find(self, node_id: str) -> Member | None:
         """
@@ -124,6 +133,18 @@ class Registry:
         """
         return tuple(member.saved.info for member in self.members())
 
+    def changes_since(self, version: int) -> MembershipDelta | None:
+        """
+        Tell what has become of the membership since a version, or None when that is not
+        known.
+        """
+        names = self._changes.since(version)
+        if names is None:
+            return None
+        members = [self._members[name] for name in sorted(names & self._members.keys())]
+        gone = tuple(sorted(names - self._members.keys()))
+        return MembershipDelta(version, tuple(m.saved.info for m in members), gone)
+
     def register(self, node: PeerInfo, now: float) -> bool:
         """
         Take a node in, in place of one of the same name. What it held before is
@@ -142,8 +163,9 @@ class Registry:
             return False
         if member is None and len(self._members) >= self._max_nodes:
             raise RegistryFull(f"there are {self._max_nodes} nodes already")
-        self._members[node.node_id] = Member(SavedNode(node, now), now)
-        self.version += 1
+        since = now if member is None else member.saved.registered_at
+        self._members[node.node_id] = Member(SavedNode(node, since), now)
+        self._changed(node.node_id)
         return True
 
     def beat(self, node_id: str, heartbeat: Heartbeat, now: float) -> None:
@@ -223,4 +245,15 @@ class Registry:
     def _remove(self, node_id: str) -> None:
         del self._members[node_id]
         self.locations.drop(node_id)
+        self._changed(node_id)
+
+    def _changed(self, node_id: str) -> None:
         self.version += 1
+        self._changes.note(node_id)
+        self._choose_adjuster()
+
+    def _choose_adjuster(self) -> None:
+        def came(node_id: str) -> tuple[float, str]:
+            return self._members[node_id].saved.registered_at, node_id
+
+        self.adjuster = min(self._members, key=came, default="")

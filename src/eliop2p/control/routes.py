@@ -6,7 +6,10 @@ from typing import Final
 
 import attrs
 
+from eliop2p.control.tokens import Role
+
 API: Final = ("api", "v1")
+_NODES: Final = (*API, "nodes")
 
 
 @attrs.frozen
@@ -17,14 +20,15 @@ class Route:
     Attributes:
         name: What the server calls it.
         method: The HTTP method.
-        path: The segments of the path; ``{id}`` stands for the name of a node.
-        guarded: Whether the token must be shown.
+        path: The segments of the path; ``{id}`` stands for the name of a node,
+            ``{command}`` for that of a command.
+        role: Whose token must be shown.
     """
 
     name: str
     method: str
     path: tuple[str, ...]
-    guarded: bool = True
+    role: Role = Role.NODE
 
     @property
     def title(self) -> str:
@@ -35,15 +39,23 @@ class Route:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("health", "GET", ("health",), guarded=False),
-    Route("register", "POST", (*API, "nodes")),
-    Route("nodes", "GET", (*API, "nodes")),
-    Route("heartbeat", "PUT", (*API, "nodes", "{id}", "heartbeat")),
-    Route("leave", "DELETE", (*API, "nodes", "{id}")),
-    Route("report", "PUT", (*API, "nodes", "{id}", "chunks")),
+    Route("health", "GET", ("health",), Role.ANYBODY),
+    Route("register", "POST", _NODES),
+    Route("nodes", "GET", _NODES),
+    Route("heartbeat", "PUT", (*_NODES, "{id}", "heartbeat")),
+    Route("leave", "DELETE", (*_NODES, "{id}")),
+    Route("report", "PUT", (*_NODES, "{id}", "chunks")),
+    Route("commands", "GET", (*_NODES, "{id}", "commands")),
+    Route("order", "POST", (*_NODES, "{id}", "commands")),
+    Route("acknowledge", "PUT", (*_NODES, "{id}", "commands", "{command}")),
+    Route("membership", "GET", (*API, "membership")),
     Route("locations", "POST", (*API, "chunks", "locations")),
+    Route("all_commands", "GET", (*API, "commands")),
+    Route("replication", "GET", (*API, "replication")),
+    Route("replicate", "PUT", (*API, "replication"), Role.OPERATOR),
     Route("counts", "GET", (*API, "metrics")),
-    Route("metrics", "GET", ("metrics",), guarded=False),
+    Route("openapi", "GET", (*API, "openapi.json"), Role.ANYBODY),
+    Route("metrics", "GET", ("metrics",), Role.ANYBODY),
 )
 """
 Every route there is.
@@ -62,11 +74,11 @@ class Match:
 
     Attributes:
         routes: The routes by method.
-        node_id: The node that the path names, undecoded; empty when it names none.
+        names: What stands in the path for ``{id}`` and ``{command}``, undecoded.
     """
 
     routes: dict[str, Route]
-    node_id: bytes
+    names: dict[str, bytes]
 
     @property
     def allowed(self) -> str:
@@ -90,10 +102,12 @@ def match_path(segments: tuple[bytes, ...]) -> Match | None:
     for path, routes in _BY_PATH.items():
         if len(path) != len(segments):
             continue
-        if all(
-            part == "{id}" or part.encode() == segment
-            for part, segment in zip(path, segments, strict=True)
-        ):
-            node_id = segments[path.index("{id}")] if "{id}" in path else b""
-            return Match(routes, node_id)
+        pairs = tuple(zip(path, segments, strict=True))
+        if all(_is_open(part) or part.encode() == given for part, given in pairs):
+            names = {part: given for part, given in pairs if _is_open(part)}
+            return Match(routes, names)
     return None
+
+
+def _is_open(part: str) -> bool:
+    return part.startswith("{")

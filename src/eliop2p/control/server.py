@@ -5,39 +5,52 @@ The control plane's HTTP API.
 from collections.abc import Callable
 
 import attrs
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import ACCEPTED
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
-from eliop2p.control.answers import (
-    MAX_BODY,
-    Answer,
-    Guard,
-    Refusal,
-    bad_message,
-    body_too_large,
-    no_such_path,
-    too_many_nodes,
-    unknown_node,
-    wrong_method,
-)
-from eliop2p.control.fields import BadMessage, decode, encode
+from eliop2p.control import answers
+from eliop2p.control.answers import MAX_BODY, Answer, Refusal
+from eliop2p.control.fields import MAX_INTEGER, BadMessage, decode, encode
 from eliop2p.control.journal import Journal
+from eliop2p.control.membership import MembershipAnswer
 from eliop2p.control.messages import (
+    MAX_NODES,
     NODE_ID_REMEDY,
     ChunkReport,
     Heartbeat,
     LocationsAnswer,
     LocationsQuery,
-    MembershipAnswer,
     is_node_id,
     node_from_json,
     node_to_json,
 )
 from eliop2p.control.metrics import CONTENT_TYPE, ControlMetrics
+from eliop2p.control.openapi import describe_api
+from eliop2p.control.orders import (
+    OrderBook,
+    OrderConflict,
+    OrdersFull,
+    Outcome,
+    State,
+    UnknownOrder,
+    is_command_id,
+    order_from_json,
+)
+from eliop2p.control.policy import Policy
 from eliop2p.control.registry import Member, Registry, RegistryFull, UnknownNode
-from eliop2p.control.routes import match_path
+from eliop2p.control.routes import ROUTES, Match, Route, match_path
+from eliop2p.control.tokens import Guard
+from eliop2p.control.waiting import Waiters
+
+MAX_WAIT = 60
+"""
+Seconds for which a question may wait for a change.
+"""
 
 _log = Logger()
 
@@ -49,10 +62,14 @@ class _Call:
 
     Attributes:
         node_id: The node that the path names, empty when it names none.
+        command_id: The command that the path names, likewise.
+        query: The parameters.
         body: The body.
     """
 
     node_id: str
+    command_id: str
+    query: dict[bytes, list[bytes]]
     body: bytes
 
     def message(self) -> object:
@@ -64,16 +81,32 @@ class _Call:
         """
         return decode(self.body)
 
+    def number(self, name: str, high: int) -> int:
+        """
+        Read a parameter that is a whole number, 0 when it is not there.
+
+        Raises:
+            BadMessage: It is something else, or too large.
+        """
+        given = self.query.get(name.encode(), [b"0"])
+        text = given[0].decode("ascii", "replace")
+        digits = len(given) == 1 and text.isdecimal() and text.isascii()
+        if not digits or len(text) > 16 or int(text) > high:
+            remedy = f"send one whole number from 0 to {high}"
+            raise BadMessage(name, text[:80], remedy)
+        return int(text)
+
 
 class ControlResource(Resource):
     """
-    Answers every path, see :data:`ROUTES`. Nothing here waits: the registry is in
-    memory, and what it learns is written down later.
+    Answers every path, see :data:`ROUTES`. Nothing but a question for a newer
+    membership waits: the registry is in memory, and what it learns is written down
+    later.
 
     Args:
         registry: Who is alive.
         journal: Writes changes down.
-        guard: Knows the token.
+        guard: Knows the tokens.
         metrics: Counts.
         clock: Tells the time.
     """
@@ -96,7 +129,10 @@ class ControlResource(Resource):
         self._clock = clock
         # A change sends the whole list to every node: it is written out once.
         self._membership = (-1, b"")
-        self._answers: dict[str, Callable[[_Call], Answer]] = {
+        self._orders = OrderBook()
+        self._waiters = Waiters(clock, 2 * MAX_NODES)
+        metrics.waiting = lambda: len(self._waiters)
+        self._answers: dict[str, Callable[[_Call], Answer | Deferred[Answer]]] = {
             "health": self._health,
             "register": self._register,
             "nodes": self._nodes,
@@ -106,9 +142,17 @@ class ControlResource(Resource):
             "locations": self._locations,
             "counts": self._counts,
             "metrics": self._prometheus,
+            "membership": self._watch,
+            "commands": self._commands,
+            "order": self._order,
+            "acknowledge": self._acknowledge,
+            "all_commands": self._all_commands,
+            "replication": self._replication,
+            "replicate": self._replicate,
+            "openapi": self._openapi,
         }
 
-    def render(self, request: Request) -> bytes:
+    def render(self, request: Request) -> int:
         """
         Answer a request.
         """
@@ -117,6 +161,28 @@ class ControlResource(Resource):
         except Refusal as refusal:
             self._metrics.refused[refusal.reason] += 1
             answer = refusal.answer
+        if isinstance(answer, Answer):
+            self._send(answer, request)
+        else:
+            gone = request.notifyFinish()
+            gone.addErrback(lambda _: answer.cancel())
+            answer.addCallback(self._send, request)
+            answer.addErrback(_give_up)
+        return NOT_DONE_YET
+
+    def changed(self) -> None:
+        """
+        The membership has changed: tell those who wait for that.
+        """
+        self._waiters.wake()
+
+    def close(self) -> None:
+        """
+        Let nobody wait any more.
+        """
+        self._waiters.close()
+
+    def _send(self, answer: Answer, request: Request) -> None:
         self._metrics.requests[answer.status] += 1
         request.setResponseCode(answer.status)
         request.setHeader(b"Content-Type", answer.content_type)
@@ -124,28 +190,31 @@ class ControlResource(Resource):
         request.setHeader(b"Cache-Control", b"no-store")
         for name, value in answer.headers:
             request.setHeader(name, value)
-        return b"" if request.method == b"HEAD" else answer.body
+        if request.method != b"HEAD":
+            request.write(answer.body)
+        request.finish()
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request) -> Answer | Deferred[Answer]:
         found = match_path(tuple(request.postpath or ()))
         if found is None:
-            raise no_such_path(request.path)
+            raise answers.no_such_path(request.path)
         method = request.method.decode("ascii", "backslashreplace")
         route = found.routes.get("GET" if method == "HEAD" else method)
         if route is None:
-            raise wrong_method(method, found.allowed)
-        if route.guarded:
-            self._guard.check(request.requestHeaders)
+            raise answers.wrong_method(method, found.allowed)
+        self._guard.check(request.requestHeaders, route.role)
         body = request.content.read(MAX_BODY + 1) if request.content else b""
         if len(body) > MAX_BODY:
-            raise body_too_large()
-        node_id = _read_node_id(found.node_id) if "{id}" in route.path else ""
+            raise answers.body_too_large()
+        return self._carry_out(route, _read_call(found, request.args or {}, body))
+
+    def _carry_out(self, route: Route, call: _Call) -> Answer | Deferred[Answer]:
         try:
-            return self._answers[route.name](_Call(node_id, body))
+            return self._answers[route.name](call)
         except BadMessage as error:
-            raise bad_message(error.field, error.value, error.remedy) from error
+            raise answers.bad_message(error.field, error.value, error.remedy) from error
         except UnknownNode as error:
-            raise unknown_node(node_id) from error
+            raise answers.unknown_node(call.node_id) from error
 
     def _health(self, _: _Call) -> Answer:
         database = "failing" if self._journal.failing else "ok"
@@ -156,16 +225,17 @@ class ControlResource(Resource):
         try:
             changed = self._registry.register(node, self._clock.seconds())
         except RegistryFull as error:
-            raise too_many_nodes(node.node_id, str(error)) from error
+            raise answers.too_many_nodes(node.node_id, str(error)) from error
         if changed:
             self._journal.note(node.node_id)
+            self.changed()
             _log.info(
                 "node {node_id} registered at {host}:{port}",
                 node_id=node.node_id,
                 host=node.host,
                 port=node.port,
             )
-        return self._members()
+        return self._members(node.node_id)
 
     def _nodes(self, _: _Call) -> Answer:
         nodes = [self._describe(member) for member in self._registry.members()]
@@ -175,14 +245,13 @@ class ControlResource(Resource):
         heartbeat = Heartbeat.from_json(call.message())
         self._registry.beat(call.node_id, heartbeat, self._clock.seconds())
         self._metrics.heartbeats += 1
-        if heartbeat.membership_version != self._registry.version:
-            return self._members()
-        unchanged = MembershipAnswer(self._registry.version, None)
-        return Answer(encode(unchanged.to_json()))
+        return self._since(heartbeat.membership_version, call.node_id)
 
     def _leave(self, call: _Call) -> Answer:
         self._registry.leave(call.node_id)
+        self._orders.drop(call.node_id)
         self._journal.note(call.node_id)
+        self.changed()
         _log.info("node {node_id} left", node_id=call.node_id)
         return Answer(encode({"version": self._registry.version}))
 
@@ -204,8 +273,95 @@ class ControlResource(Resource):
     def _prometheus(self, _: _Call) -> Answer:
         return Answer(self._metrics.render(), content_type=CONTENT_TYPE)
 
-    def _members(self) -> Answer:
+    def _watch(self, call: _Call) -> Deferred[Answer]:
+        """
+        Answer when the membership is another than the asker's, or time is up.
+        """
+        version = call.number("version", MAX_INTEGER)
+        seconds = call.number("wait", MAX_WAIT)
+        current = version == self._registry.version
+        waiting = self._waiters.wait(seconds if current else 0)
+        return waiting.addCallback(lambda _: self._since(version, ""))
+
+    def _commands(self, call: _Call) -> Answer:
+        self._known(call.node_id)
+        orders = self._orders.waiting(call.node_id)
+        return Answer(encode({"commands": [order.to_json() for order in orders]}))
+
+    def _order(self, call: _Call) -> Answer:
+        self._known(call.node_id)
+        order = order_from_json(call.message())
+        now = self._clock.seconds()
+        known = self._orders.find(call.node_id, order.command_id)
+        try:
+            standing = self._orders.give(call.node_id, order, now)
+        except OrderConflict as error:
+            raise answers.other_command(order.command_id) from error
+        except OrdersFull as error:
+            raise answers.too_many_commands(call.node_id, str(error)) from error
+        if standing is not known:
+            self._metrics.commands["given"] += 1
+        return Answer(encode(standing.to_json()), ACCEPTED)
+
+    def _acknowledge(self, call: _Call) -> Answer:
+        outcome = Outcome.from_json(call.message())
+        known = self._orders.find(call.node_id, call.command_id)
+        waited = known is not None and known.outcome.state is State.WAITING
+        try:
+            standing = self._orders.end(call.node_id, call.command_id, outcome)
+        except UnknownOrder as error:
+            raise answers.unknown_command(call.command_id) from error
+        if waited:
+            self._metrics.commands[outcome.state.value] += 1
+        return Answer(encode(standing.to_json()))
+
+    def _all_commands(self, _: _Call) -> Answer:
+        known = [standing.to_json() for standing in self._orders.all()]
+        return Answer(encode({"commands": known}))
+
+    def _replication(self, _: _Call) -> Answer:
+        policy = self._registry.policy.to_json()
+        return Answer(encode(policy | {"adjuster": self._registry.adjuster}))
+
+    def _replicate(self, call: _Call) -> Answer:
+        wanted = Policy.from_json(call.message())
+        known = self._registry.policy.version
+        if wanted.version not in {0, known}:
+            raise answers.other_version(known)
+        self._registry.policy = attrs.evolve(wanted, version=known + 1)
+        self._journal.note_policy()
+        return self._replication(call)
+
+    def _openapi(self, _: _Call) -> Answer:
+        return Answer(encode(describe_api(ROUTES)))
+
+    def _known(self, node_id: str) -> None:
+        if self._registry.find(node_id) is None:
+            raise UnknownNode(node_id)
+
+    def _since(self, version: int, node_id: str) -> Answer:
+        """
+        Tell a node what it does not know yet.
+        """
+        current = self._registry.version
+        if version == current:
+            return self._told(MembershipAnswer(current), node_id)
+        delta = self._registry.changes_since(version)
+        if delta is None:
+            return self._members(node_id)
+        return self._told(MembershipAnswer(current, delta=delta), node_id)
+
+    def _told(self, answer: MembershipAnswer, node_id: str) -> Answer:
+        orders = self._orders.count(node_id)
+        adjusts = bool(node_id) and node_id == self._registry.adjuster
+        answer = attrs.evolve(answer, commands=orders, adjusts=adjusts)
+        return Answer(encode(answer.to_json()))
+
+    def _members(self, node_id: str) -> Answer:
         version = self._registry.version
+        if node_id == self._registry.adjuster or self._orders.count(node_id):
+            answer = MembershipAnswer(version, self._registry.nodes())
+            return self._told(answer, node_id)
         if self._membership[0] != version:
             answer = MembershipAnswer(version, self._registry.nodes())
             self._membership = (version, encode(answer.to_json()))
@@ -224,15 +380,33 @@ class ControlResource(Resource):
         }
 
 
-def _read_node_id(segment: bytes) -> str:
+def _give_up(failure: Failure) -> None:
     """
-    Read the name of a node from the path.
+    Note that a late answer could not be given; nobody waits for a cancelled one.
+    """
+    if failure.check(CancelledError):
+        return
+    _log.failure("writing an answer went wrong", failure=failure)
+
+
+def _read_call(found: Match, query: dict[bytes, list[bytes]], body: bytes) -> _Call:
+    """
+    Read what a request is about.
 
     Raises:
-        Refusal: It cannot be one.
+        Refusal: A name in the path cannot be one.
     """
+    node_id = command_id = ""
+    if "{id}" in found.names:
+        node_id = _read_name(found.names["{id}"], "node_id", is_node_id)
+    if "{command}" in found.names:
+        command_id = _read_name(found.names["{command}"], "id", is_command_id)
+    return _Call(node_id, command_id, query, body)
+
+
+def _read_name(segment: bytes, field: str, right: Callable[[str], bool]) -> str:
     text = segment.decode("utf-8", "replace")
-    if "\ufffd" in text or not is_node_id(text):
+    if "\ufffd" in text or not right(text):
         shown = segment[:80].decode("ascii", "backslashreplace")
-        raise bad_message("node_id", shown, NODE_ID_REMEDY)
+        raise answers.bad_message(field, shown, NODE_ID_REMEDY)
     return text

@@ -4,23 +4,25 @@ The embedded control plane as a service.
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from eliop2p.base.config import ControlConfig
 from eliop2p.base.errors import StartError
-from eliop2p.control.answers import Guard
 from eliop2p.control.database import Database, Saved
 from eliop2p.control.journal import Journal
 from eliop2p.control.metrics import ControlMetrics
+from eliop2p.control.policy import Policy
 from eliop2p.control.registry import Registry
 from eliop2p.control.server import ControlResource
 from eliop2p.control.site import ControlSite
+from eliop2p.control.tokens import Guard, read_token
 from eliop2p.interfaces import INetwork, IWorker
 from eliop2p.net.address import is_loopback
 from eliop2p.net.listening import opening
+from eliop2p.net.tls import serve_tls
 
 LOOKS_PER_TIMEOUT = 10
 """
@@ -85,6 +87,7 @@ class ControlServer(Service):
         self._clock = clock
         self._worker = worker
         self._journal: Journal | None = None
+        self._resource: ControlResource | None = None
         self._watch: LoopingCall | None = None
 
     def startService(self) -> None:
@@ -121,6 +124,9 @@ class ControlServer(Service):
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
+        if self._resource is not None:
+            self._resource.close()
+            self._resource = None
         if self.port is not None:
             port, self.port = self.port, None
             stopped: Deferred[None] | None = port.stopListening()
@@ -135,6 +141,10 @@ class ControlServer(Service):
         version = first_version(saved.version, now)
         registry = Registry(self._config.server.heartbeat_timeout, version)
         registry.restore(saved.nodes, now)
+        server = self._config.server
+        registry.policy = saved.policy or Policy(
+            server.min_replicas, server.max_replicas
+        )
         _log.info("{count} nodes are known from before", count=len(saved.nodes))
         if saved.unreadable:
             _log.warn(
@@ -144,15 +154,26 @@ class ControlServer(Service):
         return registry
 
     def _listen(self, registry: Registry, journal: Journal) -> None:
-        token = self._config.token.reveal().encode() if self._config.token else b""
-        guard = Guard(token)
+        config, server = self._config, self._config.server
+        guard = Guard(
+            read_token(config.token),
+            read_token(server.admin_token),
+            self._clock.seconds,
+        )
         metrics = ControlMetrics(registry)
         resource = ControlResource(registry, journal, guard, metrics, self._clock)
-        site = ControlSite(resource, guard, metrics, self._clock)
-        address = choose_address(self._config)
-        port = self._config.server.listen_port
+        site: IProtocolFactory = ControlSite(resource, guard, metrics, self._clock)
+        if server.tls_certificate:
+            site = serve_tls(
+                site,
+                server.tls_certificate,
+                server.tls_key,
+                "[control_plane_server] tls_certificate",
+            )
+        address, port = choose_address(config), server.listen_port
         with opening(address, port, "[control_plane_server] listen_port"):
             self.port = self._network.listen(address, port, site)
+        self._resource = resource
 
     def _look(self, registry: Registry, journal: Journal) -> None:
         """
@@ -160,6 +181,8 @@ class ControlServer(Service):
         """
         for node_id in registry.expire(self._clock.seconds()):
             journal.note(node_id)
+            if self._resource is not None:
+                self._resource.changed()
             _log.warn("node {node_id} is silent and counts as dead", node_id=node_id)
 
     def _broken(self, failure: Failure) -> None:

@@ -2,18 +2,18 @@
 A node's side of the control plane: register, beat, degrade, leave.
 """
 
-import enum
 import random
 from collections.abc import Callable, Iterable
 from itertools import islice
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from eliop2p.base.errors import ControlPlaneError
+from eliop2p.control.lifecycle import PlaneState, make_lifecycle
 from eliop2p.interfaces import IControlPlane, IMembership, NodeLoad, Registration
 from eliop2p.model.chunk import ChunkId
 from eliop2p.model.peer import PeerInfo
@@ -32,19 +32,13 @@ LEAVE_TIMEOUT = 2.0
 Seconds that a stopping node gives to the control plane.
 """
 
+WATCH_PAUSE = 1.0
+"""
+Seconds, at most, until the control plane is asked again for what has not changed.
+"""
+
 _JITTER = 0.1
 _log = Logger()
-
-
-class PlaneState(enum.Enum):
-    """
-    How a node stands with its control plane.
-    """
-
-    UNREGISTERED = "unregistered"
-    REGISTERED = "registered"
-    DEGRADED = "degraded"
-    LEAVING = "leaving"
 
 
 class ControlService(Service):
@@ -61,6 +55,7 @@ class ControlService(Service):
         clock: Times heartbeats and retries.
         rng: Spreads them, so that nodes do not beat in step.
         interval: Seconds between heartbeats.
+        told: Given each answer of the control plane.
 
     Attributes:
         state: How the node stands with the control plane.
@@ -78,6 +73,7 @@ class ControlService(Service):
         clock: IReactorTime,
         rng: random.Random,
         interval: float,
+        told: Callable[[Registration], None] = lambda _: None,
     ) -> None:
         self.state = PlaneState.UNREGISTERED
         self.since = clock.seconds()
@@ -93,7 +89,11 @@ class ControlService(Service):
         self._must_register = True
         self._retry = FIRST_RETRY
         self._failing = False
+        self._told = told
+        self._lifecycle = make_lifecycle(self._enter)
         self._noted: dict[ChunkId, bool] = {}
+        self._watching: Deferred[None] | None = None
+        self._watch_again: IDelayedCall | None = None
         self._next: IDelayedCall | None = None
         self._turn: Deferred[None] | None = None
 
@@ -114,7 +114,7 @@ class ControlService(Service):
         Register, and go on from there.
         """
         super().startService()
-        self._enter(PlaneState.UNREGISTERED)
+        self._lifecycle.begin()
         self._must_register = True
         self._begin_turn()
 
@@ -128,7 +128,8 @@ class ControlService(Service):
         """
         super().stopService()
         told = self.state is not PlaneState.UNREGISTERED or self._turn is not None
-        self._enter(PlaneState.LEAVING)
+        self._lifecycle.leave()
+        self._stop_watching()
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -181,9 +182,49 @@ class ControlService(Service):
         await self._report_everything()
 
     def _accept(self, answer: Registration) -> None:
-        if answer.membership is not None:
+        if answer.membership is None:
+            # Of 0 when what was told does not fit what is known: ask for all of it.
+            self._version = answer.version and self._version
+        elif answer.version != self._version:
             self._membership.update(answer.membership)
             self._version = answer.version
+        self._told(answer)
+
+    # --- waiting for changes
+
+    def _watch(self) -> None:
+        """
+        Wait for the next change of the membership, unless that is under way.
+        """
+        self._watch_again = None
+        if self._watching is None and self.state is PlaneState.REGISTERED:
+            self._watching = Deferred.fromCoroutine(self._wait_for_change())
+            self._watching.addErrback(self._watch_failed)
+
+    async def _wait_for_change(self) -> None:
+        before = self._version
+        try:
+            self._accept(await self._plane.watch(before))
+        finally:
+            self._watching = None
+        # An answer without news comes late, or from a control plane that is full.
+        pause = 0.0 if self._version != before else WATCH_PAUSE
+        spread = self._rng.uniform(0.5, 1.0)
+        self._watch_again = self._clock.callLater(pause * spread, self._watch)
+
+    def _watch_failed(self, failure: Failure) -> None:
+        """
+        Leave it to the heartbeats to find out what is wrong.
+        """
+        if not failure.check(ControlPlaneError, CancelledError):
+            _log.failure("waiting for members went wrong", failure=failure)
+
+    def _stop_watching(self) -> None:
+        if self._watch_again is not None:
+            self._watch_again.cancel()
+            self._watch_again = None
+        if self._watching is not None:
+            self._watching.cancel()
 
     async def _report_everything(self) -> None:
         """
@@ -219,8 +260,9 @@ class ControlService(Service):
             _log.info("the control plane answers again")
         self._failing = False
         self._retry = FIRST_RETRY
-        if self.state is not PlaneState.REGISTERED:
-            self._enter(PlaneState.REGISTERED)
+        self._lifecycle.answered()
+        if self._watch_again is None:
+            self._watch()
         spread = self._rng.uniform(1 - _JITTER, 1 + _JITTER)
         self._schedule(self._interval * spread)
 
@@ -229,8 +271,7 @@ class ControlService(Service):
             return
         if not self._failing:
             self._lost(failure)
-        if self.state is PlaneState.REGISTERED:
-            self._enter(PlaneState.DEGRADED)
+        self._lifecycle.unanswered()
         self._schedule(self._retry * self._rng.uniform(0.5, 1.0))
         self._retry = min(2 * self._retry, LAST_RETRY)
 

@@ -10,8 +10,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from eliop2p.control.answers import MAX_BODY, Guard, Refusal, body_too_large
+from eliop2p.control.answers import MAX_BODY, body_too_large
 from eliop2p.control.metrics import ControlMetrics
+from eliop2p.control.tokens import Guard
 
 _DRAINED = 2 * MAX_BODY
 """
@@ -23,11 +24,11 @@ the answer; the connection ends after that.
 class BoundedRequest(Request):
     """
     A request that never holds more than :data:`MAX_BODY` of its body, and nothing of
-    a body that comes without the token.
+    a body that comes without a token.
 
     Args:
         channel: The connection.
-        site: Knows the token and counts.
+        site: Knows the tokens and counts.
     """
 
     def __init__(self, channel: HTTPChannel, site: "ControlSite") -> None:
@@ -100,7 +101,7 @@ class ControlSite(Site):
 
     Args:
         resource: What answers.
-        guard: Knows the token.
+        guard: Knows the tokens.
         metrics: Counts what is refused before the resource sees it.
         clock: Times out idle connections.
     """
@@ -128,13 +129,9 @@ class ControlSite(Site):
 
     def trusts(self, headers: Headers) -> bool:
         """
-        Tell whether a request comes with the token.
+        Tell whether a request comes with a token that lets it in.
         """
-        try:
-            self._guard.check(headers)
-        except Refusal:
-            return False
-        return True
+        return self._guard.trusts(headers)
 
     def log(self, request: object) -> None:
         """

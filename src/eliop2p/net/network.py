@@ -3,12 +3,9 @@ Real TCP connections, with TLS towards servers that ask for it.
 """
 
 import functools
-import re
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
-from OpenSSL.crypto import Error as CryptoError
 from twisted.internet import error
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
@@ -23,7 +20,6 @@ from twisted.internet.interfaces import (
     ITCPTransport,
 )
 from twisted.internet.ssl import (
-    Certificate,
     optionsForClientTLS,
     platformTrust,
     trustRootFromCertificates,
@@ -32,8 +28,8 @@ from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from eliop2p.base.errors import StartError
 from eliop2p.interfaces import INetwork
+from eliop2p.net.tls import read_certificates
 
 BACKLOG = 1024
 """
@@ -45,34 +41,13 @@ TLS_HOSTS = 32
 How many servers' TLS contexts are kept; making one reads every trusted certificate.
 """
 
-_PEM = re.compile(
-    rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL
-)
-
-
-def _certificates(ca_file: str) -> list[Certificate]:
-    """
-    Read a file of PEM certificates.
-
-    Raises:
-        StartError: The file cannot be read or holds none.
-    """
-    try:
-        found = _PEM.findall(Path(ca_file).read_bytes())
-        certificates = [Certificate.loadPEM(pem) for pem in found]
-    except (OSError, ValueError, CryptoError) as reason:
-        raise StartError(f"[storage] ca_file = {ca_file}: {reason}") from reason
-    if not certificates:
-        raise StartError(f"[storage] ca_file = {ca_file}: no PEM certificate in it")
-    return certificates
-
 
 def _tls_options(ca_file: str) -> Callable[[str], IOpenSSLClientConnectionCreator]:
     """
     Make what says how to talk TLS to a host, by its name.
     """
     trusted = (
-        trustRootFromCertificates(_certificates(ca_file))
+        trustRootFromCertificates(read_certificates(ca_file, "[storage] ca_file"))
         if ca_file
         else platformTrust()
     )
