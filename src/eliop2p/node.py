@@ -17,11 +17,14 @@ from eliop2p.admin.server import admin_site
 from eliop2p.admin.service import AdminServer
 from eliop2p.admin.status import ControlStatus, NodeStatus
 from eliop2p.base.config import NodeConfig
+from eliop2p.base.config_sections import ControlPlaneConfig
 from eliop2p.base.metrics import Metrics
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.records import RecordStore
 from eliop2p.cache.registry import find_backend
 from eliop2p.control.client import HttpControlPlane, NullControlPlane
+from eliop2p.control.etcd import EtcdControlPlane, lease_seconds
+from eliop2p.control.etcd_gateway import EtcdGateway
 from eliop2p.control.lifecycle import PlaneState
 from eliop2p.control.service import ControlService
 from eliop2p.eviction import Eviction
@@ -199,8 +202,7 @@ class Node(MultiService):
         config, world = self._config.control_plane, self._world
         plane: IControlPlane = NullControlPlane()
         if config.endpoint:
-            token = config.token.reveal().encode() if config.token else b""
-            plane = HttpControlPlane(config.url, world.agent, token, world.clock)
+            plane = self._make_plane(config)
         return ControlService(
             self.me,
             plane,
@@ -211,6 +213,18 @@ class Node(MultiService):
             rng=world.rng,
             interval=config.heartbeat_interval_sec,
         )
+
+    def _make_plane(
+        self, config: ControlPlaneConfig
+    ) -> HttpControlPlane | EtcdControlPlane:
+        world = self._world
+        if config.is_etcd:
+            urls = [place.url for place in config.addresses]
+            gateway = EtcdGateway(urls, world.agent, world.clock)
+            lease = lease_seconds(config.heartbeat_interval_sec)
+            return EtcdControlPlane(gateway, world.clock, lease)
+        token = config.token.reveal().encode() if config.token else b""
+        return HttpControlPlane(config.url, world.agent, token, world.clock)
 
     def _make_admin(self) -> AdminServer:
         config = self._config.admin

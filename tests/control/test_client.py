@@ -5,6 +5,7 @@ Tests for :mod:`eliop2p.control.client`.
 import gzip
 from collections.abc import Callable
 
+import attrs
 from hypothesis import given, settings
 from treq.testing import RequestTraversalAgent
 from twisted.internet.defer import Deferred, fail
@@ -20,14 +21,16 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from eliop2p.base.errors import ControlPlaneError
+from eliop2p.control.bodies import MAX_ANSWER, Body
 from eliop2p.control.client import (
-    MAX_ANSWER,
     TIMEOUT,
     HttpControlPlane,
     NullControlPlane,
-    _Body,
 )
 from eliop2p.control.messages import MAX_REPORTED
+from eliop2p.control.orders import ChunkRef, Kind, Order, Outcome, State
+from eliop2p.control.policy import Policy, Rule
+from eliop2p.control.steering import ISteering
 from eliop2p.control.waiting import SETTLE
 from eliop2p.interfaces import IControlPlane, NodeLoad, Registration
 from eliop2p.model.peer import Membership
@@ -80,7 +83,7 @@ class ClientTests(SynchronousTestCase):
         """
         verifyObject(IControlPlane, self.plane)
         verifyObject(IControlPlane, NullControlPlane())
-        verifyObject(IBodyProducer, _Body(b""))
+        verifyObject(IBodyProducer, Body(b""))
 
     def test_register(self) -> None:
         """
@@ -127,6 +130,27 @@ class ClientTests(SynchronousTestCase):
         assert answer.membership is not None
         self.assertEqual(answer.version, 3)
         self.assertEqual(set(answer.membership.peers), {"a", "b"})
+
+    def test_steering(self) -> None:
+        """
+        The policy and commands travel as they do through the API.
+        """
+        verifyObject(ISteering, self.plane)
+        self.successResultOf(self.plane.register(node("a")))
+        wanted = Policy(2, 3, (Rule("s3://b/", 3, pinned=True),))
+        kept = self.successResultOf(self.plane.set_policy(wanted))
+        self.assertEqual(kept, attrs.evolve(wanted, version=1))
+        self.assertEqual(self.successResultOf(self.plane.policy()), kept)
+        order = Order("c", Kind.REPLICATE, (ChunkRef(chunk_id(1), 5),))
+        self.successResultOf(self.plane.order("a", order))
+        beat = self.successResultOf(self.plane.heartbeat("a", LOAD, 2))
+        assert beat is not None
+        self.assertEqual(beat.commands, 1)
+        self.assertEqual(self.successResultOf(self.plane.orders("a")), (order,))
+        outcome = Outcome(State.FAILED, 0, "no room")
+        self.successResultOf(self.plane.acknowledge("a", "c", outcome))
+        self.assertEqual(self.successResultOf(self.plane.orders("a")), ())
+        self.failureResultOf(self.plane.order("ghost", order), ControlPlaneError)
 
     def test_delta_of_something_else(self) -> None:
         """

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
 from eliop2p.control.answers import MAX_BODY
-from eliop2p.control.client import _Body
+from eliop2p.control.bodies import Body
 from eliop2p.control.messages import is_node_id
 from eliop2p.control.routes import ROUTES, Route
 from eliop2p.control.tokens import Role
@@ -64,7 +64,7 @@ def ask(
     Make a request; a body that is not bytes goes as JSON.
     """
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    client = HTTPClient(server.agent, data_to_body_producer=_Body)
+    client = HTTPClient(server.agent, data_to_body_producer=Body)
     replies: list[Reply] = []
     given = headers or {}
 

@@ -10,17 +10,16 @@ import attrs
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.internet.interfaces import IConsumer, IReactorTime
-from twisted.internet.protocol import Protocol
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
-from twisted.web.http import NOT_FOUND, OK, PotentialDataLoss
+from twisted.web.http import ACCEPTED, NOT_FOUND, OK
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from twisted.web.iweb import IAgent, IResponse
 from zope.interface import implementer
 
 from eliop2p.base.errors import ControlPlaneError
-from eliop2p.control.fields import BadMessage, decode, encode
+from eliop2p.control.bodies import Body, BoundedBody
+from eliop2p.control.fields import BadMessage, Fields, decode, encode
 from eliop2p.control.membership import MembershipAnswer
 from eliop2p.control.messages import (
     MAX_REPORTED,
@@ -30,6 +29,9 @@ from eliop2p.control.messages import (
     error_from_json,
     node_to_json,
 )
+from eliop2p.control.orders import MAX_TOLD, Order, Outcome, order_from_json
+from eliop2p.control.policy import Policy
+from eliop2p.control.steering import ISteering
 from eliop2p.interfaces import IControlPlane, NodeLoad, Registration
 from eliop2p.model.chunk import ChunkId
 from eliop2p.model.peer import Membership, PeerInfo
@@ -44,79 +46,7 @@ WATCH_SECONDS = 30
 How long a question for a newer membership may wait at the control plane.
 """
 
-MAX_ANSWER = 16 * 1024 * 1024
-"""
-The longest answer, in bytes.
-"""
-
 _T = TypeVar("_T")
-
-
-@implementer(IBodyProducer)
-class _Body:
-    """
-    A request body that is written at once. Twisted's own takes the global reactor.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self.length = len(body)
-        self._body = body
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802
-        consumer.write(self._body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        pass
-
-    def resumeProducing(self) -> None:
-        pass
-
-    def stopProducing(self) -> None:
-        pass
-
-
-class _BoundedBody(Protocol):
-    """
-    Takes a response body of up to :data:`MAX_ANSWER` bytes.
-
-    Attributes:
-        finished: Fires with the body; cancelling it closes the connection.
-    """
-
-    def __init__(self) -> None:
-        self.finished = Deferred[bytes](lambda _: self._drop())
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Take a piece.
-        """
-        self._size += len(data)
-        if self._size <= MAX_ANSWER:
-            self._pieces.append(data)
-        elif not self.finished.called:
-            self._pieces.clear()
-            self.finished.errback(
-                ControlPlaneError(f"the answer is longer than {MAX_ANSWER} bytes")
-            )
-            self._drop()
-
-    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """
-        The body is complete, or broken off.
-        """
-        if self.finished.called:
-            return
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self.finished.callback(b"".join(self._pieces))
-        else:
-            self.finished.errback(reason)
-
-    def _drop(self) -> None:
-        if self.transport is not None:
-            self.transport.loseConnection()
 
 
 @attrs.frozen
@@ -139,7 +69,7 @@ class _Reply:
         Raises:
             ControlPlaneError: It was not done, or the answer makes no sense.
         """
-        if self.status != OK:
+        if self.status not in {OK, ACCEPTED}:
             raise ControlPlaneError(f"it answered {self.status}: {self._remedy()}")
         try:
             return from_json(decode(self.body))
@@ -153,7 +83,7 @@ class _Reply:
             return "it is no control plane"
 
 
-@implementer(IControlPlane)
+@implementer(IControlPlane, ISteering)
 class HttpControlPlane:
     """
     A control plane that speaks HTTP.
@@ -169,12 +99,13 @@ class HttpControlPlane:
         self, endpoint: str, agent: IAgent, token: bytes, clock: IReactorTime
     ) -> None:
         self._nodes = f"{endpoint}/api/v1/nodes"
-        self._client = HTTPClient(agent, data_to_body_producer=_Body)
+        self._client = HTTPClient(agent, data_to_body_producer=Body)
         self._headers = Headers({b"Content-Type": [b"application/json"]})
         if token:
             self._headers.setRawHeaders(b"Authorization", [b"Bearer " + token])
         self._clock = clock
         self._watch_url = f"{endpoint}/api/v1/membership"
+        self._policy_url = f"{endpoint}/api/v1/replication"
         self._known: Membership | None = None
 
     def register(self, node: PeerInfo) -> Deferred[Registration]:
@@ -279,6 +210,52 @@ class HttpControlPlane:
             reply = await self._ask("PUT", url, ChunkReport(here, away).to_json())
             reply.read(ReportAnswer.from_json)
 
+    def policy(self) -> Deferred[Policy]:
+        """
+        See :meth:`ISteering.policy`.
+        """
+        return Deferred.fromCoroutine(self._policy("GET", None))
+
+    def set_policy(self, policy: Policy) -> Deferred[Policy]:
+        """
+        See :meth:`ISteering.set_policy`.
+        """
+        return Deferred.fromCoroutine(self._policy("PUT", policy.to_json()))
+
+    async def _policy(self, method: str, message: object) -> Policy:
+        reply = await self._ask(method, self._policy_url, message)
+        return reply.read(Policy.from_json)
+
+    def order(self, node_id: str, order: Order) -> Deferred[None]:
+        """
+        See :meth:`ISteering.order`.
+        """
+        url = f"{self._url(node_id)}/commands"
+        return Deferred.fromCoroutine(self._tell("POST", url, order.to_json()))
+
+    def acknowledge(
+        self, node_id: str, command_id: str, outcome: Outcome
+    ) -> Deferred[None]:
+        """
+        See :meth:`ISteering.acknowledge`.
+        """
+        url = f"{self._url(node_id)}/commands/{command_id}"
+        return Deferred.fromCoroutine(self._tell("PUT", url, outcome.to_json()))
+
+    async def _tell(self, method: str, url: str, message: object) -> None:
+        reply = await self._ask(method, url, message)
+        reply.read(order_from_json)
+
+    def orders(self, node_id: str) -> Deferred[tuple[Order, ...]]:
+        """
+        See :meth:`ISteering.orders`.
+        """
+        return Deferred.fromCoroutine(self._orders(node_id))
+
+    async def _orders(self, node_id: str) -> tuple[Order, ...]:
+        reply = await self._ask("GET", f"{self._url(node_id)}/commands", None)
+        return reply.read(_read_orders)
+
     def _url(self, node_id: str) -> str:
         return f"{self._nodes}/{quote(node_id, safe='')}"
 
@@ -314,7 +291,7 @@ class HttpControlPlane:
             # Only so that it does not take the global one; it is for timeouts of its.
             reactor=self._clock,  # type: ignore[arg-type]
         )
-        body = _BoundedBody()
+        body = BoundedBody()
         response.deliverBody(body)
         return _Reply(response.code, await body.finished)
 
@@ -327,6 +304,10 @@ def _explain(failure: Failure) -> Failure:
         return failure
     text = str(failure.value) or type(failure.value).__name__
     return Failure(ControlPlaneError(text))
+
+
+def _read_orders(value: object) -> tuple[Order, ...]:
+    return Fields(value).items("commands", MAX_TOLD, order_from_json)
 
 
 def _cut(chunk_ids: tuple[ChunkId, ...]) -> list[tuple[ChunkId, ...]]:

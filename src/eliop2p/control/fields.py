@@ -114,6 +114,12 @@ class Fields:
         """
         return name in self._fields
 
+    def raw(self, name: str) -> object:
+        """
+        Give a field as it is.
+        """
+        return self._read(name, REQUIRED, lambda value, _: value)
+
     def inner(self, name: str) -> "Fields":
         """
         Read an object with fields of its own.

@@ -58,7 +58,7 @@ _NODE: Final = _object(
     port=_integer(1, 65535),
     proxy_port=_integer(0, 65535),
     zone={"type": "string", "maxLength": 255, "pattern": "^[ -~]*$"},
-    weight={"type": "number", "exclusiveMinimum": 0, "maximum": MAX_WEIGHT},
+    weight={"type": "number", "minimum": 0.001, "maximum": MAX_WEIGHT},
 )
 _CHUNK: Final = _object(
     ("chunk_id", "length"), chunk_id=_CHUNK_ID, length=_integer(1, 1 << 30)
@@ -135,6 +135,8 @@ _SUMMARIES: Final = {
     "metrics": "Give the counts as Prometheus reads them.",
 }
 
+_EXAMPLES: Final = {"id": "node-1", "command": "repair-1"}
+
 _QUERIES: Final[dict[str, dict[str, _Schema]]] = {
     "membership": {"version": _COUNT, "wait": _integer(0, 60)}
 }
@@ -199,6 +201,7 @@ def _parameter(name: str, place: str, schema: _Schema) -> dict[str, object]:
         "in": place,
         "required": place == "path",
         "schema": schema,
+        **({"example": _EXAMPLES[name]} if name in _EXAMPLES else {}),
     }
 
 
