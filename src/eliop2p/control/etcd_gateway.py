@@ -103,7 +103,9 @@ def _entry(value: object, path: str) -> Entry:
     fields = Fields(value, path)
     try:
         key, data = (
-            b64decode(fields.text(name, str.isascii, "send base64", default=""))
+            b64decode(
+                fields.text(name, str.isascii, "send base64", default=""), validate=True
+            )
             for name in ("key", "value")
         )
         return Entry(key.decode(), data)
