@@ -17,7 +17,7 @@ from eliop2p.admin.server import admin_site
 from eliop2p.admin.service import AdminServer
 from eliop2p.admin.status import ControlStatus, NodeStatus
 from eliop2p.base.config import NodeConfig
-from eliop2p.base.config_sections import ControlPlaneConfig
+from eliop2p.base.config_control import ControlPlaneConfig
 from eliop2p.base.metrics import Metrics
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.records import RecordStore

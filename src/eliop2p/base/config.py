@@ -12,12 +12,11 @@ from pathlib import Path
 import attrs
 
 from eliop2p.base import config_checks as checks
+from eliop2p.base.config_control import ControlPlaneConfig, ControlPlaneServerConfig
 from eliop2p.base.config_keys import BY_PATH, KEYS, Key, build_section
 from eliop2p.base.config_sections import (
     AdminConfig,
     CacheConfig,
-    ControlPlaneConfig,
-    ControlPlaneServerConfig,
     GeneralConfig,
     LimitsConfig,
     P2PConfig,

@@ -11,11 +11,11 @@ from typing import Protocol
 
 import attrs
 
+from eliop2p.base.config_control import ControlPlaneServerConfig
 from eliop2p.base.config_kinds import parse_endpoint
 from eliop2p.base.config_sections import (
     AdminConfig,
     CacheConfig,
-    ControlPlaneServerConfig,
     GeneralConfig,
     LimitsConfig,
     P2PConfig,

@@ -10,12 +10,11 @@ from typing import TypeVar
 
 import attrs
 
+from eliop2p.base.config_control import ControlPlaneConfig, ControlPlaneServerConfig
 from eliop2p.base.config_kinds import Kind
 from eliop2p.base.config_sections import (
     AdminConfig,
     CacheConfig,
-    ControlPlaneConfig,
-    ControlPlaneServerConfig,
     GeneralConfig,
     LimitsConfig,
     P2PConfig,

@@ -15,17 +15,16 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from eliop2p.control import answers
 from eliop2p.control.answers import MAX_BODY, Answer, Refusal
-from eliop2p.control.fields import MAX_INTEGER, BadMessage, decode, encode
+from eliop2p.control.calls import Call, read_call
+from eliop2p.control.fields import MAX_INTEGER, BadMessage, encode
 from eliop2p.control.journal import Journal
 from eliop2p.control.membership import MembershipAnswer
 from eliop2p.control.messages import (
     MAX_NODES,
-    NODE_ID_REMEDY,
     ChunkReport,
     Heartbeat,
     LocationsAnswer,
     LocationsQuery,
-    is_node_id,
     node_from_json,
     node_to_json,
 )
@@ -38,12 +37,11 @@ from eliop2p.control.orders import (
     Outcome,
     State,
     UnknownOrder,
-    is_command_id,
     order_from_json,
 )
 from eliop2p.control.policy import Policy
 from eliop2p.control.registry import Member, Registry, RegistryFull, UnknownNode
-from eliop2p.control.routes import ROUTES, Match, Route, match_path
+from eliop2p.control.routes import ROUTES, Route, match_path
 from eliop2p.control.tokens import Guard
 from eliop2p.control.waiting import Waiters
 
@@ -53,48 +51,6 @@ Seconds for which a question may wait for a change.
 """
 
 _log = Logger()
-
-
-@attrs.frozen
-class _Call:
-    """
-    A request that has found its route.
-
-    Attributes:
-        node_id: The node that the path names, empty when it names none.
-        command_id: The command that the path names, likewise.
-        query: The parameters.
-        body: The body.
-    """
-
-    node_id: str
-    command_id: str
-    query: dict[bytes, list[bytes]]
-    body: bytes
-
-    def message(self) -> object:
-        """
-        Read the body.
-
-        Raises:
-            BadMessage: It is no JSON.
-        """
-        return decode(self.body)
-
-    def number(self, name: str, high: int) -> int:
-        """
-        Read a parameter that is a whole number, 0 when it is not there.
-
-        Raises:
-            BadMessage: It is something else, or too large.
-        """
-        given = self.query.get(name.encode(), [b"0"])
-        text = given[0].decode("ascii", "replace")
-        digits = len(given) == 1 and text.isdecimal() and text.isascii()
-        if not digits or len(text) > 16 or int(text) > high:
-            remedy = f"send one whole number from 0 to {high}"
-            raise BadMessage(name, text[:80], remedy)
-        return int(text)
 
 
 class ControlResource(Resource):
@@ -132,7 +88,7 @@ class ControlResource(Resource):
         self._orders = OrderBook()
         self._waiters = Waiters(clock, 2 * MAX_NODES)
         metrics.waiting = lambda: len(self._waiters)
-        self._answers: dict[str, Callable[[_Call], Answer | Deferred[Answer]]] = {
+        self._answers: dict[str, Callable[[Call], Answer | Deferred[Answer]]] = {
             "health": self._health,
             "register": self._register,
             "nodes": self._nodes,
@@ -206,9 +162,9 @@ class ControlResource(Resource):
         body = request.content.read(MAX_BODY + 1) if request.content else b""
         if len(body) > MAX_BODY:
             raise answers.body_too_large()
-        return self._carry_out(route, _read_call(found, request.args or {}, body))
+        return self._carry_out(route, read_call(found, request.args or {}, body))
 
-    def _carry_out(self, route: Route, call: _Call) -> Answer | Deferred[Answer]:
+    def _carry_out(self, route: Route, call: Call) -> Answer | Deferred[Answer]:
         try:
             return self._answers[route.name](call)
         except BadMessage as error:
@@ -216,11 +172,11 @@ class ControlResource(Resource):
         except UnknownNode as error:
             raise answers.unknown_node(call.node_id) from error
 
-    def _health(self, _: _Call) -> Answer:
+    def _health(self, _: Call) -> Answer:
         database = "failing" if self._journal.failing else "ok"
         return Answer(encode({"status": "ok", "database": database}))
 
-    def _register(self, call: _Call) -> Answer:
+    def _register(self, call: Call) -> Answer:
         node = node_from_json(call.message())
         try:
             changed = self._registry.register(node, self._clock.seconds())
@@ -237,17 +193,17 @@ class ControlResource(Resource):
             )
         return self._members(node.node_id)
 
-    def _nodes(self, _: _Call) -> Answer:
+    def _nodes(self, _: Call) -> Answer:
         nodes = [self._describe(member) for member in self._registry.members()]
         return Answer(encode({"version": self._registry.version, "nodes": nodes}))
 
-    def _heartbeat(self, call: _Call) -> Answer:
+    def _heartbeat(self, call: Call) -> Answer:
         heartbeat = Heartbeat.from_json(call.message())
         self._registry.beat(call.node_id, heartbeat, self._clock.seconds())
         self._metrics.heartbeats += 1
         return self._since(heartbeat.membership_version, call.node_id)
 
-    def _leave(self, call: _Call) -> Answer:
+    def _leave(self, call: Call) -> Answer:
         self._registry.leave(call.node_id)
         self._orders.drop(call.node_id)
         self._journal.note(call.node_id)
@@ -255,25 +211,25 @@ class ControlResource(Resource):
         _log.info("node {node_id} left", node_id=call.node_id)
         return Answer(encode({"version": self._registry.version}))
 
-    def _report(self, call: _Call) -> Answer:
+    def _report(self, call: Call) -> Answer:
         report = ChunkReport.from_json(call.message())
         now = self._clock.seconds()
         return Answer(
             encode(self._registry.report(call.node_id, report, now).to_json())
         )
 
-    def _locations(self, call: _Call) -> Answer:
+    def _locations(self, call: Call) -> Answer:
         query = LocationsQuery.from_json(call.message())
         found = LocationsAnswer(self._registry.locate(query.chunk_ids))
         return Answer(encode(found.to_json()))
 
-    def _counts(self, _: _Call) -> Answer:
+    def _counts(self, _: Call) -> Answer:
         return Answer(encode(self._metrics.to_json()))
 
-    def _prometheus(self, _: _Call) -> Answer:
+    def _prometheus(self, _: Call) -> Answer:
         return Answer(self._metrics.render(), content_type=CONTENT_TYPE)
 
-    def _watch(self, call: _Call) -> Deferred[Answer]:
+    def _watch(self, call: Call) -> Deferred[Answer]:
         """
         Answer when the membership is another than the asker's, or time is up.
         """
@@ -283,12 +239,12 @@ class ControlResource(Resource):
         waiting = self._waiters.wait(seconds if current else 0)
         return waiting.addCallback(lambda _: self._since(version, ""))
 
-    def _commands(self, call: _Call) -> Answer:
+    def _commands(self, call: Call) -> Answer:
         self._known(call.node_id)
         orders = self._orders.waiting(call.node_id)
         return Answer(encode({"commands": [order.to_json() for order in orders]}))
 
-    def _order(self, call: _Call) -> Answer:
+    def _order(self, call: Call) -> Answer:
         self._known(call.node_id)
         order = order_from_json(call.message())
         now = self._clock.seconds()
@@ -303,7 +259,7 @@ class ControlResource(Resource):
             self._metrics.commands["given"] += 1
         return Answer(encode(standing.to_json()), ACCEPTED)
 
-    def _acknowledge(self, call: _Call) -> Answer:
+    def _acknowledge(self, call: Call) -> Answer:
         outcome = Outcome.from_json(call.message())
         known = self._orders.find(call.node_id, call.command_id)
         waited = known is not None and known.outcome.state is State.WAITING
@@ -315,15 +271,15 @@ class ControlResource(Resource):
             self._metrics.commands[outcome.state.value] += 1
         return Answer(encode(standing.to_json()))
 
-    def _all_commands(self, _: _Call) -> Answer:
+    def _all_commands(self, _: Call) -> Answer:
         known = [standing.to_json() for standing in self._orders.all()]
         return Answer(encode({"commands": known}))
 
-    def _replication(self, _: _Call) -> Answer:
+    def _replication(self, _: Call) -> Answer:
         policy = self._registry.policy.to_json()
         return Answer(encode(policy | {"adjuster": self._registry.adjuster}))
 
-    def _replicate(self, call: _Call) -> Answer:
+    def _replicate(self, call: Call) -> Answer:
         wanted = Policy.from_json(call.message())
         known = self._registry.policy.version
         if wanted.version not in {0, known}:
@@ -332,7 +288,7 @@ class ControlResource(Resource):
         self._journal.note_policy()
         return self._replication(call)
 
-    def _openapi(self, _: _Call) -> Answer:
+    def _openapi(self, _: Call) -> Answer:
         return Answer(encode(describe_api(ROUTES)))
 
     def _known(self, node_id: str) -> None:
@@ -387,26 +343,3 @@ def _give_up(failure: Failure) -> None:
     if failure.check(CancelledError):
         return
     _log.failure("writing an answer went wrong", failure=failure)
-
-
-def _read_call(found: Match, query: dict[bytes, list[bytes]], body: bytes) -> _Call:
-    """
-    Read what a request is about.
-
-    Raises:
-        Refusal: A name in the path cannot be one.
-    """
-    node_id = command_id = ""
-    if "{id}" in found.names:
-        node_id = _read_name(found.names["{id}"], "node_id", is_node_id)
-    if "{command}" in found.names:
-        command_id = _read_name(found.names["{command}"], "id", is_command_id)
-    return _Call(node_id, command_id, query, body)
-
-
-def _read_name(segment: bytes, field: str, right: Callable[[str], bool]) -> str:
-    text = segment.decode("utf-8", "replace")
-    if "\ufffd" in text or not right(text):
-        shown = segment[:80].decode("ascii", "backslashreplace")
-        raise answers.bad_message(field, shown, NODE_ID_REMEDY)
-    return text
