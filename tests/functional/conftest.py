@@ -9,6 +9,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
@@ -17,7 +18,7 @@ from botocore.exceptions import BotoCoreError
 from eliop2p.cli.byte_counter import ByteCounter
 from eliop2p.cli.local_cluster import LocalCluster, free_ports
 from tests.functional.stores.fixtures import rgw, swift_store
-from tests.functional.stores.store import Credentials, client
+from tests.functional.stores.store import Credentials, RealStore, client
 
 __all__ = ["rgw", "swift_store"]
 
@@ -113,6 +114,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         log.close()
 
 
+@pytest.fixture(scope="session")
+def moto_store(store: Store) -> RealStore:
+    """
+    Take moto's server as one of the real stores.
+    """
+    return RealStore("moto", urlsplit(store.url).port or 80, store.alice, store.bob)
+
+
 @pytest.fixture
 def cluster(store: Store, tmp_path: Path) -> Iterator[LocalCluster]:
     """
@@ -137,6 +146,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """
     parser.addoption(
         "--object-mib", type=int, default=96, help="size of the object that is read"
+    )
+    parser.addoption(
+        "--requests",
+        type=int,
+        default=60,
+        help="how many made-up requests to compare with each store's own answers",
+    )
+    parser.addoption(
+        "--first-seed", type=int, default=1000, help="what the first is made from"
     )
 
 

@@ -5,7 +5,7 @@ Tests for :mod:`eliop2p.proxy.body_stream` when those it feeds hang together.
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from eliop2p.base.errors import OriginUnavailable
+from eliop2p.base.errors import OriginUnavailable, WrongAnswer
 from eliop2p.http1.message import ResponseHead
 from eliop2p.model.chunk import Layout, ObjectKey, ObjectVersion
 from eliop2p.model.ranges import Interval
@@ -62,3 +62,32 @@ class CascadeTests(SynchronousTestCase):
         self.assertEqual(self.heard, [StreamCut])
         for waiting in self.waiting[1:]:
             self.assert_cancelled(waiting)
+
+
+class EndTests(SynchronousTestCase):
+    """
+    An answer that ends in the middle of a chunk.
+    """
+
+    def feed(self, sent: int) -> "Deferred[None]":
+        """
+        Feed a chunk of 32 bytes with an answer that covers ten.
+        """
+        response = FakeResponse(ResponseHead(206, b"Partial Content"))
+        stream = BodyStream(response, Interval(0, 10))
+        waiting = stream.feed(FakeSink(LAYOUT.chunk(0)))
+        response.send(bytes(sent))
+        response.end()
+        return waiting
+
+    def test_covered(self) -> None:
+        """
+        When it has brought all that it covers, the rest is to be read in another way.
+        """
+        self.failureResultOf(self.feed(10), StreamCut)
+
+    def test_short(self) -> None:
+        """
+        When it has not, the store has answered wrongly.
+        """
+        self.failureResultOf(self.feed(9), WrongAnswer)

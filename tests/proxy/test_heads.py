@@ -18,6 +18,7 @@ from eliop2p.proxy.heads import (
     learn,
     parse_kept,
 )
+from eliop2p.proxy.part_style import PartStyle
 from eliop2p.proxy.request import ReadObject
 
 KEY = ObjectKey(b"http://s", b"b", b"k")
@@ -131,7 +132,7 @@ class HitTests(SynchronousTestCase):
         """
         Names, case and order are the store's; what belongs to one answer is fresh.
         """
-        head = hit_head(self.kept, FRESH, self.record.version, None)
+        head = hit_head(self.kept, FRESH, self.record.version, None, PartStyle())
         expected = tuple(
             (name, b"two" if name == b"x-amz-request-id" else value)
             for name, value in WHOLE.headers
@@ -143,7 +144,9 @@ class HitTests(SynchronousTestCase):
         """
         A part has its own length and range, and no checksum of the whole.
         """
-        head = hit_head(self.kept, FRESH, self.record.version, Interval(10, 20))
+        head = hit_head(
+            self.kept, FRESH, self.record.version, Interval(10, 20), PartStyle()
+        )
         self.assertEqual(head.status, 206)
         self.assertEqual(head.get(b"content-length"), b"10")
         self.assertEqual(head.get(b"content-range"), b"bytes 10-19/100")
@@ -155,7 +158,9 @@ class HitTests(SynchronousTestCase):
         A range that covers the object is still a part, with its Content-Range: clients
         that asked for a range refuse a 200.
         """
-        head = hit_head(self.kept, FRESH, self.record.version, Interval(0, 100))
+        head = hit_head(
+            self.kept, FRESH, self.record.version, Interval(0, 100), PartStyle()
+        )
         self.assertEqual(head.status, 206)
         self.assertEqual(head.get(b"content-length"), b"100")
         self.assertEqual(head.get(b"content-range"), b"bytes 0-99/100")

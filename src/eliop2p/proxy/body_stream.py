@@ -195,7 +195,11 @@ class BodyStream:
     def _check_end(self) -> None:
         if self._ended and not self._rest:
             self.open = False
-            self._fail(WrongAnswer("the store's answer ended early"))
+            # A chunk may go on where the answer ends as it should.
+            error: Exception = StreamCut()
+            if self._position < self._stop:
+                error = WrongAnswer("the store's answer ended early")
+            self._fail(error)
 
     def _go_on(self) -> None:
         self._spread()

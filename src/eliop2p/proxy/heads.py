@@ -16,6 +16,7 @@ from eliop2p.model.ranges import (
     parse_decimal,
 )
 from eliop2p.model.record import MAX_RECORD, ObjectRecord
+from eliop2p.proxy.part_style import PartStyle
 from eliop2p.proxy.request import ReadObject
 
 _FRESH = frozenset(
@@ -23,6 +24,7 @@ _FRESH = frozenset(
         b"date",
         b"x-amz-request-id",
         b"x-amz-id-2",
+        b"x-amzn-requestid",
         b"x-oss-request-id",
         b"x-oss-server-time",
         b"x-trans-id",
@@ -165,6 +167,7 @@ def hit_head(
     fresh: ResponseHead,
     version: ObjectVersion,
     part: Interval | None,
+    style: PartStyle,
 ) -> ResponseHead:
     """
     Write the head of an answer from the cache.
@@ -175,33 +178,45 @@ def hit_head(
         version: The object.
         part: The bytes that follow when a range was asked for, which may cover the
             object; None when none was.
+        style: How the store writes the heads of parts.
     """
     whole = ResponseHead(200, b"OK", _refreshed(kept, fresh), kept.version)
     if part is None:
         return attrs.evolve(whole, reason=kept.reason)
-    return part_of(whole, version, part)
+    return part_of(whole, version, part, style)
 
 
-def part_of(head: ResponseHead, version: ObjectVersion, part: Interval) -> ResponseHead:
+def part_of(
+    head: ResponseHead, version: ObjectVersion, part: Interval, style: PartStyle
+) -> ResponseHead:
     """
     Turn the head of a whole object into that of a part: a checksum of the whole would
     make clients refuse the part.
     """
     covers = part == Interval(0, version.size)
-    span = (b"Content-Range", content_range(part, version.size))
-    ranged = head.get(b"content-range") is not None
     headers: list[Header] = []
     for name, value in head.headers:
         lowered = name.lower()
         if lowered == b"content-length":
             headers.append((name, b"%d" % part.length))
-            if not ranged:
-                headers.append(span)
-        elif lowered == b"content-range":
-            headers.append((name, span[1]))
-        elif covers or not lowered.startswith(_WHOLE_ONLY):
+        elif lowered != b"content-range" and (
+            covers or not lowered.startswith(_WHOLE_ONLY)
+        ):
             headers.append((name, value))
-    return ResponseHead(206, b"Partial Content", tuple(headers), head.version)
+    span = (style.name, content_range(part, version.size))
+    headers.insert(_place(headers, style.after), span)
+    return ResponseHead(206, style.reason, tuple(headers), head.version)
+
+
+def _place(headers: list[Header], after: bytes) -> int:
+    """
+    Find where a header belongs that stands behind another, or behind Content-Length.
+    """
+    if not after:
+        return 0
+    names = [name.lower() for name, _ in headers]
+    known = after if after in names else b"content-length"
+    return names.index(known) + 1
 
 
 def error_answer(
@@ -217,12 +232,14 @@ def error_answer(
     ).encode()
     reasons = {
         400: b"Bad Request",
+        403: b"Forbidden",
         405: b"Method Not Allowed",
         414: b"URI Too Long",
         431: b"Request Header Fields Too Large",
         501: b"Not Implemented",
         502: b"Bad Gateway",
         503: b"Service Unavailable",
+        505: b"HTTP Version Not Supported",
     }
     headers = [
         (b"Content-Type", b"application/xml"),

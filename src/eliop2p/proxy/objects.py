@@ -30,6 +30,7 @@ from eliop2p.proxy.heads import (
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.last_call import LastCall
 from eliop2p.proxy.origin_reads import ClientOrigin
+from eliop2p.proxy.part_style import PartStyles
 from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
@@ -108,6 +109,7 @@ class ObjectReads:
         self._metrics = metrics
         self._clock = clock
         self._chunk_size = chunk_size
+        self._styles = PartStyles()
 
     async def answer(self, exchange: Exchange, plan: ReadObject) -> str:
         """
@@ -184,10 +186,12 @@ class ObjectReads:
 
     async def _ask(self, head: RequestHead, read: _Read) -> IOriginResponse:
         try:
-            return await ask_origin(self._origin, head, None, read.exchange)
+            response = await ask_origin(self._origin, head, None, read.exchange)
         except OriginError:
             self._metrics.auth.labels("unreachable").inc()
             raise
+        self._styles.note(read.plan.key.store, response.head)
+        return response
 
     async def _take(self, read: _Read, response: IOriginResponse) -> str:
         """
@@ -252,7 +256,8 @@ class ObjectReads:
         if not (read.lasts or self._held(layout, part)):
             return await self._first_read(read)
         ranged = None if read.plan.range is None else part
-        head = hit_head(kept, fresh, record.version, ranged)
+        style = self._styles.of(record.key.store)
+        head = hit_head(kept, fresh, record.version, ranged, style)
         if not part.length:
             read.exchange.begin(head, (b"X-Cache", b"HIT"))
             await read.exchange.flush()
