@@ -83,6 +83,9 @@ class LearnTests(SynchronousTestCase):
             WHOLE.adding((b"Transfer-Encoding", b"chunked")),
             WHOLE.adding((b"Cache-Control", b"private, no-store")),
             WHOLE.adding((b"Set-Cookie", b"a=b")),
+            WHOLE.adding(
+                (b"Content-Encoding", b"gzip"), (b"Vary", b"Origin, Accept-Encoding")
+            ),
             WHOLE.adding((b"x-amz-server-side-encryption", b"aws:kms")),
             WHOLE.adding((b"x-amz-meta-long", b"x" * 96 * 1024)),
             ResponseHead(203, b"", WHOLE.headers),

@@ -11,7 +11,8 @@ from eliop2p.model.checksum import CRCS
 from eliop2p.proxy import integrity
 from eliop2p.testing import simstore
 from eliop2p.testing.cluster import Cluster, Member, Plan
-from eliop2p.testing.simstore import Fault, StoredObject
+from eliop2p.testing.simfaults import Fault
+from eliop2p.testing.simstore import StoredObject
 from tests.simulation.cases import CHUNK, PATH, ClusterCase, made_up
 
 CHUNKS = 10  # Few enough to be read from the store in one answer.

@@ -12,7 +12,8 @@ from eliop2p.http1.message import Header, RequestHead, ResponseHead
 from eliop2p.proxy.request import record_ids
 from eliop2p.testing.cluster import Cluster, Plan
 from eliop2p.testing.simclient import Answer
-from eliop2p.testing.simstore import NO_FAULT, Asked, Fault, SimStore, StoredObject
+from eliop2p.testing.simfaults import NO_FAULT, Fault
+from eliop2p.testing.simstore import Asked, SimStore, StoredObject
 from tests.proxy.test_service import KEY, ServiceCase
 from tests.proxy.wires import request as head_of
 

@@ -205,9 +205,12 @@ class RangeTests(SynchronousTestCase):
 
     def test_unusable_answers(self) -> None:
         """
-        Another version, another range, 200 to a range: nothing of it is used.
+        Another version or none, another range, another length, chunked transfer, 200
+        to a range: nothing of it is used.
         """
         wanted = CHUNKS[1].interval
+        good = partial(wanted, 100, ETAG)
+        chunked = (b"Transfer-Encoding", b"chunked")
         for head, error in (
             (ResponseHead(412, b"Precondition Failed"), OriginRefused),
             (ResponseHead(403, b"Forbidden"), OriginRefused),
@@ -216,6 +219,12 @@ class RangeTests(SynchronousTestCase):
             (partial(wanted, 101, ETAG), WrongAnswer),
             (partial(Interval(32, 63), 100, ETAG), WrongAnswer),
             (partial(Interval(31, 63), 100, ETAG), WrongAnswer),
+            (good.without(frozenset((b"etag",))), WrongAnswer),
+            (good.without(frozenset((b"content-length",))), WrongAnswer),
+            (
+                good.without(frozenset((b"content-length",))).adding(chunked),
+                WrongAnswer,
+            ),
         ):
             sink = FakeSink(CHUNKS[1])
             result = self.origin.read(sink)

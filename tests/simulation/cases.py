@@ -17,7 +17,8 @@ from eliop2p.model.ranges import Interval, content_range, parse_range
 from eliop2p.proxy import objects
 from eliop2p.testing.cluster import EPOCH, Cluster, Member, Plan
 from eliop2p.testing.simclient import Answer
-from eliop2p.testing.simstore import Asked, Fault
+from eliop2p.testing.simfaults import Fault
+from eliop2p.testing.simstore import Asked
 
 CHUNK = 64 * 1024
 PATH = b"/bucket/key"

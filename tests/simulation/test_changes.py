@@ -5,7 +5,8 @@ Objects change in the store while they are read.
 import random
 
 from eliop2p.testing.cluster import Cluster, Plan
-from eliop2p.testing.simstore import NO_FAULT, Asked, Fault
+from eliop2p.testing.simfaults import NO_FAULT, Fault
+from eliop2p.testing.simstore import Asked
 from tests.simulation.cases import (
     CHUNK,
     PATH,

@@ -11,7 +11,8 @@ from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.testing.cluster import Cluster, Plan
-from eliop2p.testing.simstore import NO_FAULT, Asked, Fault
+from eliop2p.testing.simfaults import NO_FAULT, Fault
+from eliop2p.testing.simstore import Asked
 from tests.simulation.cases import CHUNK, PATH, made_up
 
 MIB = 1024 * 1024

@@ -9,7 +9,8 @@ from eliop2p.http1.signature import HEADER_LIFE, MARGIN
 from eliop2p.model.ranges import parse_range
 from eliop2p.testing.cluster import EPOCH, Cluster, Plan
 from eliop2p.testing.simclient import Answer
-from eliop2p.testing.simstore import NO_FAULT, Asked, Fault
+from eliop2p.testing.simfaults import NO_FAULT, Fault
+from eliop2p.testing.simstore import Asked
 from tests.simulation.cases import ALICE, DATE, PATH, ClusterCase, made_up
 
 SMALL = 8 * 1024

@@ -52,6 +52,9 @@ def _storable(head: ResponseHead) -> bool:
         return False
     if head.get(b"transfer-encoding") is not None:
         return False
+    if head.get(b"content-encoding") and b"accept-encoding" in head.tokens(b"vary"):
+        # Compressed for this client, perhaps; the object itself may not be.
+        return False
     return b"no-store" not in head.tokens(b"cache-control")
 
 

@@ -10,7 +10,12 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from eliop2p.base.errors import ChunkUnavailable, CorruptChunk, OriginError
+from eliop2p.base.errors import (
+    ChunkUnavailable,
+    CorruptChunk,
+    OriginError,
+    WrongAnswer,
+)
 from eliop2p.base.metrics import Metrics
 from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.http1.signature import usable_until
@@ -126,6 +131,9 @@ class ObjectReads:
         try:
             return await self._answer(read, found.record)
         except (OriginError, ChunkUnavailable, CorruptChunk) as error:
+            if exchange.begun and isinstance(error, WrongAnswer):
+                # Perhaps of what was believed before: the next read asks anew.
+                await self._records.forget(plan.record_id)
             if exchange.begun or found.record is None:
                 raise
             _log.info(

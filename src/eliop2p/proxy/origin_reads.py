@@ -32,7 +32,12 @@ from eliop2p.interfaces import (
     IOriginResponse,
 )
 from eliop2p.model.chunk import Chunk, ObjectVersion
-from eliop2p.model.ranges import Interval, parse_content_range, range_header
+from eliop2p.model.ranges import (
+    Interval,
+    parse_content_range,
+    parse_decimal,
+    range_header,
+)
 from eliop2p.proxy.body_stream import BodyStream, StreamCut
 
 _T = TypeVar("_T")
@@ -100,8 +105,12 @@ def _check_part(head: ResponseHead, wanted: Interval, version: ObjectVersion) ->
     part = parse_content_range(head.get(b"content-range") or b"")
     if part != (wanted, version.size):
         raise WrongAnswer("the store answered with another range")
-    if head.get(b"etag") not in (None, version.etag):
+    if head.get(b"etag") != version.etag:
         raise WrongAnswer("the store answered with another version")
+    # Bodies come in their framing: what is chunked holds more than bytes of the object.
+    length = parse_decimal(head.get(b"content-length") or b"")
+    if head.get(b"transfer-encoding") is not None or length != wanted.length:
+        raise WrongAnswer("the store's answer has another length, or none")
 
 
 def _ranged(head: RequestHead, wanted: Interval, version: ObjectVersion) -> RequestHead:

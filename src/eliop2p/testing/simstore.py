@@ -16,7 +16,8 @@ from eliop2p.http1.dates import http_date, parse_http_date
 from eliop2p.http1.framing import BodyScanner, body_scanner, request_framing
 from eliop2p.http1.message import Header, RequestHead, ResponseHead
 from eliop2p.http1.parse import RequestReader
-from eliop2p.model.ranges import Interval, content_range, parse_range
+from eliop2p.model.ranges import Interval, RangeSpec, content_range, parse_range
+from eliop2p.testing.simfaults import NO_FAULT, Fault, distort
 from eliop2p.testing.simtransport import SimTransport
 
 PIECE = 8 * 1024
@@ -24,10 +25,14 @@ PIECE = 8 * 1024
 Bytes of a body that are written at once, each piece after the one before has gone.
 """
 
+_EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+
 _REASONS = {
     200: b"OK",
+    204: b"No Content",
     206: b"Partial Content",
     304: b"Not Modified",
+    307: b"Temporary Redirect",
     403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
@@ -37,6 +42,9 @@ _REASONS = {
     503: b"Slow Down",
 }
 _CODES = {
+    200: b"InternalError",
+    206: b"InternalError",
+    307: b"TemporaryRedirect",
     403: b"AccessDenied",
     404: b"NoSuchKey",
     405: b"MethodNotAllowed",
@@ -45,41 +53,6 @@ _CODES = {
     500: b"InternalError",
     503: b"SlowDown",
 }
-
-
-@attrs.frozen(kw_only=True)
-class Fault:
-    """
-    What is wrong with one answer. Without arguments: nothing.
-
-    Attributes:
-        status: Answer with this error.
-        truncate: Close in an orderly way after so many bytes of the body.
-        reset: Break the connection after so many bytes of the body.
-        stall: Fall silent after so many bytes of the body.
-        pad: So many bytes follow the body that its length does not announce.
-        longer: A 206 is so many bytes longer than its Content-Range, and says so.
-        ignore_range: Answer a ranged request with the whole object.
-        shift: Answer with a range that begins so many bytes later.
-        move: Say that the range begins so many bytes later.
-        total: Say that the object is so many bytes longer.
-        etag: Say that this is the ETag.
-    """
-
-    status: int = 0
-    truncate: int | None = None
-    reset: int | None = None
-    stall: int | None = None
-    pad: int = 0
-    longer: int = 0
-    ignore_range: bool = False
-    shift: int = 0
-    move: int = 0
-    total: int = 0
-    etag: bytes = b""
-
-
-NO_FAULT = Fault()
 
 
 @attrs.frozen
@@ -108,7 +81,7 @@ class Asked:
         at: When it came, in seconds.
         fault: What is wrong with the answer.
         status: The answer's.
-        payload: The body that was meant to be sent.
+        payload: The body that was meant to be sent, in its framing.
         sent: How many bytes of a body were written.
     """
 
@@ -174,10 +147,12 @@ class SimStore(Factory):
         number = len(self.log)
         self.log.append(asked)
         asked.fault = self.choose(asked)
-        status, headers, asked.payload = self._answer(head, body, asked.fault)
+        status, headers, payload = self._answer(head, body, asked.fault)
         asked.status = status
         named = ((b"x-amz-request-id", b"%d" % number), *headers)
-        return asked, ResponseHead(status, _REASONS[status], named)
+        answer = ResponseHead(status, _REASONS[status], named)
+        answer, asked.payload = distort(asked.fault, answer, payload)
+        return asked, answer
 
     def _answer(
         self, head: RequestHead, body: bytes, fault: Fault
@@ -193,7 +168,7 @@ class SimStore(Factory):
         found = self._objects.get(path)
         if head.method not in (b"GET", b"HEAD") or found is None:
             return _error(405 if found else 404)
-        failed = _precondition(head, found)
+        failed = 0 if fault.ignore_conditions else _precondition(head, found)
         if failed == 304:
             headers = ((b"ETag", found.etag), (b"Last-Modified", found.modified))
             return 304, headers, b""
@@ -203,6 +178,8 @@ class SimStore(Factory):
 
 
 def _error(status: int) -> tuple[int, tuple[Header, ...], bytes]:
+    if status in (204, 304):
+        return status, (), b""
     code = _CODES[status]
     text = b"<Error><Code>%s</Code><Message>Said by the store.</Message></Error>" % code
     headers = (
@@ -244,6 +221,8 @@ def _content(
         (b"Content-Type", b"application/octet-stream"),
     )
     spec = parse_range(head.get(b"range") or b"")
+    if spec is None and fault.unasked:
+        spec = RangeSpec(0, fault.unasked - 1)
     if spec is None or fault.ignore_range:
         length = (b"Content-Length", b"%d" % size)
         return 200, (length, *common), found.data
@@ -352,7 +331,12 @@ class StoreConnection(Protocol):
     def _respond(self, head: RequestHead) -> None:
         self._answering = True
         asked, answer = self._store.ask(head, self._body)
-        self.transport.write(answer.serialize())
+        fault = asked.fault
+        if fault.raw:
+            self.transport.write(fault.raw)
+            self.transport.loseConnection()
+            return
+        self.transport.write(_EARLY * fault.interims + answer.serialize())
         if head.method == b"HEAD":
             asked.payload = b""
         sending = _Sending(self._store, asked, lambda: self._sent(asked.fault))
@@ -363,7 +347,7 @@ class StoreConnection(Protocol):
             return
         if fault.reset is not None:
             self.transport.abortConnection()
-        elif fault.truncate is not None:
+        elif fault.truncate is not None or fault.until_close:
             self.transport.loseConnection()
         else:
             self._answering = False
