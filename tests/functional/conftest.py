@@ -156,6 +156,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--first-seed", type=int, default=1000, help="what the first is made from"
     )
+    parser.addoption(
+        "--all-clients",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="try clients that must be installed first, in DIR",
+    )
 
 
 @pytest.fixture

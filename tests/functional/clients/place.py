@@ -1,0 +1,122 @@
+"""
+Where clients are tried: a store, the node in front of it, and the way there.
+"""
+
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import attrs
+from botocore.client import BaseClient
+
+from eliop2p.cli.local_cluster import LocalNode, free_ports
+from tests.functional.stores.store import REGION, Credentials, client
+
+BUCKET = "models"
+
+_METRIC = "eliop2p_served_bytes_total"
+
+
+def make_node(directory: Path, endpoint: str, address: str, port: int) -> LocalNode:
+    """
+    Make a node.
+
+    Args:
+        directory: Where everything goes; made.
+        endpoint: The store.
+        address: Where it listens.
+        port: Its clients' port.
+    """
+    directory.mkdir()
+    p2p, admin = free_ports(2)
+    return LocalNode(
+        "node",
+        directory,
+        {
+            "general": {"bind_address": "127.0.0.1", "data_dir": directory / "data"},
+            "proxy": {"bind_address": address, "listen_port": port},
+            "p2p": {"listen_port": p2p},
+            "admin": {"listen_port": admin},
+            "cache": {"memory_cache_size_mb": 512, "disk_cache_size_mb": 4096},
+            "storage": {"endpoint": endpoint},
+        },
+    )
+
+
+@attrs.frozen
+class Place:
+    """
+    What a client is told, and how to see behind its back.
+
+    Attributes:
+        store: The store itself.
+        endpoint: The store as the client is to name it.
+        proxy: The node when it is a forward proxy, else empty.
+        admin: Where the node's operators look.
+        credentials: The client's.
+    """
+
+    store: str
+    endpoint: str
+    proxy: str
+    admin: str
+    credentials: Credentials
+
+    @property
+    def _direct(self) -> BaseClient:
+        return client(self.store, self.credentials)
+
+    def make_bucket(self) -> None:
+        """
+        Make the bucket, if it is not there.
+        """
+        self._direct.create_bucket(Bucket=BUCKET)
+
+    def job(self, scratch: Path) -> dict[str, Any]:
+        """
+        Say where to work, as ``drivers/job.py`` wants it.
+        """
+        return {
+            "endpoint": self.endpoint,
+            "proxy": self.proxy,
+            "bucket": BUCKET,
+            "access_key": self.credentials.access_key,
+            "secret_key": self.credentials.secret_key,
+            "region": REGION,
+            "scratch": str(scratch),
+        }
+
+    def put(self, key: str, data: bytes) -> None:
+        """
+        Write an object without the node knowing.
+        """
+        self._direct.put_object(Bucket=BUCKET, Key=key, Body=data)
+
+    def stored(self, key: str) -> bytes:
+        """
+        Read an object without the node.
+        """
+        data: bytes = self._direct.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return data
+
+    def read(self, key: str) -> bytes:
+        """
+        Read an object through the node.
+        """
+        proxy = self.proxy or None
+        reader = client(self.endpoint, self.credentials, proxy=proxy)
+        data: bytes = reader.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return data
+
+    def cached_bytes(self) -> int:
+        """
+        Count the bytes that the node has given to clients from its tiers.
+        """
+        with urllib.request.urlopen(f"{self.admin}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(
+            int(float(line.rpartition(" ")[2]))
+            for line in lines
+            for tier in ("memory", "disk")
+            if line.startswith(f'{_METRIC}{{source="{tier}"}}')
+        )

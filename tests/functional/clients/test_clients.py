@@ -1,0 +1,193 @@
+"""
+Stock clients through a node: every byte as with the store itself, cold and warm.
+
+    pytest tests/functional/clients                     those that are at hand
+    pytest tests/functional/clients --all-clients=DIR   all; others are installed in DIR
+"""
+
+import random
+import re
+import shutil
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.functional.clients.environments import Environments, Step
+from tests.functional.clients.place import Place
+from tests.functional.clients.places import Places
+from tests.functional.clients.results import Results
+from tests.functional.clients.table import CLIENTS, SIGNED_CHUNKS, Client
+from tests.functional.documents import ROOT
+
+MIB = 1024 * 1024
+KEY = "llama/weights.bin"
+
+SIZE = 9 * MIB + 12345
+"""
+More than a part and a chunk of 8 MiB, and no multiple of anything.
+"""
+
+PARTS = ((0, 8 * MIB), (1000, 9 * MIB), (8 * MIB, SIZE), (0, SIZE))
+"""
+On the bounds of chunks, across them, to the end, and all: half-open.
+"""
+
+
+def names(clients: tuple[Client, ...]) -> list[str]:
+    """
+    Name clients for pytest.
+    """
+    return [client.name for client in clients]
+
+
+@attrs.define
+class Trial:
+    """
+    One client in one place.
+
+    Attributes:
+        client: Who.
+        place: Where.
+        environments: Runs it.
+        results: Where to note what it did.
+        mode: How the place is called.
+        directory: For files.
+    """
+
+    client: Client
+    place: Place
+    environments: Environments
+    results: Results
+    mode: str
+    directory: Path
+
+    def run(self, steps: list[Step]) -> str:
+        """
+        Let the client work.
+
+        Returns:
+            Its version.
+        """
+        job = self.place.job(self.directory)
+        return self.environments.run(self.client, job, steps)
+
+    def read(self, key: str, data: bytes, how: tuple[str, ...], *, warm: bool) -> None:
+        """
+        Let the client read an object in every way, and compare.
+
+        Args:
+            key: The object.
+            data: Its bytes.
+            how: The ways to do it.
+            warm: Whether the node is to have all of it.
+        """
+        wanted = dict.fromkeys(how, data)
+        wanted["ranges"] = b"".join(data[start:stop] for start, stop in PARTS)
+        files = {name: self.directory / name for name in how}
+        more = {"ranges": ([list(part) for part in PARTS],)}
+        steps = [(name, key, str(files[name]), *more.get(name, ())) for name in how]
+        if warm:
+            assert self.place.read(key) == data
+        before = self.place.cached_bytes()
+        version = self.run([tuple(step) for step in steps])
+        served = self.place.cached_bytes() - before
+        for name, file in files.items():
+            assert file.read_bytes() == wanted[name], f"{name} gave other bytes"
+            self._note(version, name, "cold, warm" if warm else "cold")
+        if warm:
+            # At least: some ask once for ranges that overlap.
+            assert served >= len(data) * len(how)
+
+    def write(self, how: tuple[str, ...], data: bytes) -> None:
+        """
+        Let the client replace objects that the node knows, and compare.
+        """
+        source = self.directory / "source"
+        source.write_bytes(data)
+        keys = {name: f"{self.directory.name}/{name}" for name in how}
+        for key in keys.values():
+            self.place.put(key, data[::-1])
+            assert self.place.read(key) == data[::-1]
+        version = self.run([(name, str(source), key) for name, key in keys.items()])
+        for name, key in keys.items():
+            assert self.place.stored(key) == data, f"{name} stored other bytes"
+            assert self.place.read(key) == data, f"{name} left an old object behind"
+            self._note(version, name, "yes")
+
+    def _note(self, version: str, name: str, how: str) -> None:
+        self.results.note(self.client.name, version, self.mode, name, how)
+
+
+def check(trial: Trial, *, modern: bool) -> None:
+    """
+    Let a client do all it can.
+
+    Args:
+        trial: The client and the place.
+        modern: Whether to do what Ceph 16 does not understand, or the rest.
+    """
+    rng = random.Random(trial.client.name)
+    can = [step for step in trial.client.can if (step in trial.client.modern) == modern]
+    reads = tuple(step for step in can if step in {"get", "stream", "ranges"})
+    if reads:
+        data = rng.randbytes(SIZE)
+        for how in reads:
+            trial.place.put(f"{trial.directory.name}/{how}", data)
+            trial.read(f"{trial.directory.name}/{how}", data, (how,), warm=False)
+        trial.read(f"{trial.directory.name}/get", data, reads, warm=True)
+    writes = tuple(step for step in can if step not in reads)
+    if writes:
+        trial.write(writes, rng.randbytes(SIZE))
+
+
+@pytest.fixture(params=CLIENTS, ids=names(CLIENTS))
+def client(request: pytest.FixtureRequest) -> Client:
+    """
+    Each client in turn, if it is there.
+    """
+    found = request.param
+    assert isinstance(found, Client)
+    if found.requirements and request.config.getoption("--all-clients") is None:
+        pytest.skip(f"{found.name} is installed only with --all-clients")
+    if found.tool and shutil.which(found.tool) is None:
+        pytest.skip(f"{found.tool} is not installed")
+    return found
+
+
+def test_reverse(
+    client: Client,
+    environments: Environments,
+    results: Results,
+    tmp_path: Path,
+    places: Places,
+) -> None:
+    """
+    A client that takes the node for the store reads and writes what it would there.
+    """
+    for modern in (False, True):
+        if any((step in client.modern) == modern for step in client.can):
+            place = places.reverse(modern=modern, port_80=client.port_80)
+            trial = Trial(client, place, environments, results, "reverse", tmp_path)
+            check(trial, modern=modern)
+
+
+def test_guide(client: Client, environments: Environments, places: Places) -> None:
+    """
+    What the guide tells users of a client to do downloads the object that it names.
+    """
+    document = ROOT / "docs" / "how-to" / "clients.md"
+    name = re.escape(client.name)
+    within = "(?:(?!^## ).)*?"
+    pattern = rf"^## {name}\n{within}^```(\w+)\n(.*?)^```$"
+    text = document.read_text(encoding="utf-8")
+    found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
+    if client is SIGNED_CHUNKS:
+        pytest.skip("a way to upload, and no client of its own")
+    assert found is not None, f"{client.name} has no section"
+    place = places.reverse(modern=False, port_80=client.port_80)
+    data = random.Random(client.name).randbytes(SIZE)
+    place.put(KEY, data)
+    host = place.endpoint.partition("//")[2]
+    snippet = found[2].replace("localhost:8080", host)
+    assert environments.snippet(client, place, found[1], snippet) == data
