@@ -6,7 +6,7 @@ cancels it. Unless a method says otherwise it runs, and calls back, in the react
 thread, and lengths are in bytes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -26,6 +26,7 @@ from zope.interface import Attribute, Interface
 from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.model.chunk import Chunk, ChunkId, Digest, ObjectId
 from eliop2p.model.peer import Membership, PeerInfo
+from eliop2p.model.ranges import Interval
 from eliop2p.model.span import Span
 from eliop2p.wire.events import (
     Done,
@@ -274,6 +275,7 @@ class CacheUsage:
         scrubbed: Bytes that have been verified without being asked for.
         corrupt: Chunks that were found damaged when they were opened.
         corrupt_scrubbed: Chunks that were found damaged without being asked for.
+        partial: Chunks of which it keeps a part.
     """
 
     used: int
@@ -283,6 +285,7 @@ class CacheUsage:
     scrubbed: int = 0
     corrupt: int = 0
     corrupt_scrubbed: int = 0
+    partial: int = 0
 
 
 class IChunkHandle(Interface):
@@ -369,6 +372,62 @@ class ICacheBackend(Interface):
     def usage() -> CacheUsage:
         """
         Tell how full the backend is.
+        """
+
+
+@attrs.frozen
+class PartialChunk:
+    """
+    What is kept of a chunk that is not whole.
+
+    Attributes:
+        pieces: Its bytes, each run with its place in the chunk.
+        from_store: Whether all of them came from the store. If not, nobody can say
+            that they are right before the chunk is whole.
+    """
+
+    pieces: tuple[tuple[int, memoryview], ...]
+    from_store: bool
+
+
+class IPartialChunks(Interface):
+    """
+    What a backend may do besides :class:`ICacheBackend`: keep parts of chunks, within
+    the same number of bytes.
+
+    The part of a chunk that becomes whole is dropped by
+    :meth:`ICacheBackend.put`, which may use it. Nothing here ever fails: what cannot
+    be kept is absent.
+    """
+
+    def extents_of(chunk_id: ChunkId) -> tuple[Interval, ...]:
+        """
+        Tell which bytes of a chunk are, as far as is known without looking, kept.
+        """
+
+    def load(chunk_id: ChunkId) -> "Deferred[PartialChunk | None]":
+        """
+        Read what is kept of a chunk, leaving out what is damaged; None when nothing is.
+        """
+
+    def checkpoint(
+        chunk: Chunk, pieces: Sequence[tuple[int, memoryview]], from_store: bool
+    ) -> "Deferred[bool]":
+        """
+        Keep more of a chunk, so that it is there after a crash.
+
+        Args:
+            chunk: Which one.
+            pieces: Bytes with their places in it; nobody writes to them any more.
+            from_store: Whether they came from the store.
+
+        Returns:
+            Whether they are kept now.
+        """
+
+    def discard(chunk_id: ChunkId) -> "Deferred[None]":
+        """
+        Drop what is kept of a chunk.
         """
 
 

@@ -6,21 +6,25 @@ import contextlib
 import os
 from pathlib import Path
 
-from eliop2p.cache.files import ChunkFiles
+from eliop2p.cache.files import Begun, ChunkFiles
 from eliop2p.cache.layout import ChunkName, size_on_disk
+from eliop2p.cache.partial_layout import PARTIAL
 
 
 def bytes_below(path: str) -> int:
     """
     Add up the blocks of all files in a directory, which may be at work: a file that is
-    renamed meanwhile counts once, one that has gone does not.
+    renamed meanwhile counts once, one that has gone does not. Those of partial chunks
+    have holes.
     """
     sizes: dict[int, int] = {}
     for folder, _, names in os.walk(path):
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 status = Path(folder, name).stat()
-                sizes[status.st_ino] = size_on_disk(status.st_size)
+                sparse = Path(folder).name == PARTIAL
+                size = status.st_blocks * 512 if sparse else status.st_size
+                sizes[status.st_ino] = size_on_disk(size)
     return sum(sizes.values())
 
 
@@ -43,14 +47,16 @@ class FaultyFiles(ChunkFiles):
     fault = 0
     faults = -1
 
-    def write(self, name: ChunkName, data: memoryview) -> None:
+    def write(
+        self, name: ChunkName, data: memoryview, begun: Begun | None = None
+    ) -> None:
         """
         Write, or fail half way.
         """
         if self.fault:
             (self.root / "tmp" / str(name)).write_bytes(data[: len(data) // 2])
             self._fail()
-        super().write(name, data)
+        super().write(name, data, begun)
 
     def probe(self, length: int) -> None:
         """

@@ -2,7 +2,7 @@
 Tests for :mod:`eliop2p.model.pieces`, and for the gaps of extents.
 """
 
-import itertools
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,7 +58,7 @@ class PiecesTests(SynchronousTestCase):
         gaps = list(extents.gaps(*asked))
         missing = [each for gap in gaps for each in range(gap.start, gap.stop)]
         self.assertEqual(missing, [p for p in range(*asked) if p not in twin])
-        for one, other in itertools.pairwise(gaps):
+        for one, other in pairwise(gaps):
             self.assertLess(one.stop, other.start)
 
     @given(PAIRS, PAIRS)

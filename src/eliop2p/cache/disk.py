@@ -2,7 +2,7 @@
 The disk tier: one file per chunk in one directory.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -13,6 +13,7 @@ from eliop2p.base.errors import CorruptChunk
 from eliop2p.cache.disk_ceiling import Ceiling
 from eliop2p.cache.disk_handle import DiskEntry, close_unwanted
 from eliop2p.cache.disk_inventory import Inventory
+from eliop2p.cache.disk_partials import Partials
 from eliop2p.cache.disk_readers import Readers
 from eliop2p.cache.disk_recent import Recency
 from eliop2p.cache.disk_shelf import Shelf
@@ -31,12 +32,15 @@ from eliop2p.interfaces import (
     ICacheBackend,
     ICacheBackendFactory,
     IChunkHandle,
+    IPartialChunks,
     IWorker,
+    PartialChunk,
 )
-from eliop2p.model.chunk import ChunkId, Digest
+from eliop2p.model.chunk import Chunk, ChunkId, Digest
+from eliop2p.model.ranges import Interval
 
 
-@implementer(ICacheBackend)
+@implementer(ICacheBackend, IPartialChunks)
 class DirectoryBackend:
     """
     Keeps chunks in files, within a number of bytes that is never exceeded on the disk.
@@ -78,6 +82,7 @@ class DirectoryBackend:
             health=self._health,
             dropped=dropped,
         )
+        self._partials = Partials(files, self._shelf, worker, settings.capacity)
         self._readers = Readers(files, self._shelf, worker)
         self._recency = Recency(files, self._shelf, worker, clock)
         self._survey = Survey(
@@ -86,6 +91,7 @@ class DirectoryBackend:
             inventory=Inventory(files, self._shelf, worker, self._writing),
             ceiling=self._ceiling,
             recency=self._recency,
+            partials=self._partials,
             worker=worker,
             clock=clock,
         )
@@ -190,6 +196,7 @@ class DirectoryBackend:
             self._scrubber.bytes,
             self._readers.corrupt,
             self._corrupt_scrubbed,
+            len(self._partials),
         )
 
     def note_replicas(self, chunk_id: ChunkId, replicas: int) -> None:
@@ -197,6 +204,37 @@ class DirectoryBackend:
         Learn how many other nodes hold a chunk.
         """
         self._holdings.note_replicas(chunk_id, replicas)
+
+    def extents_of(self, chunk_id: ChunkId) -> tuple[Interval, ...]:
+        """
+        Tell which bytes of a chunk are kept that is not whole.
+        """
+        return self._partials.extents_of(chunk_id)
+
+    def load(self, chunk_id: ChunkId) -> Deferred[PartialChunk | None]:
+        """
+        Read and check what is kept of a chunk.
+        """
+        return self._tasks.run(self._partials.load(chunk_id))
+
+    def checkpoint(
+        self, chunk: Chunk, pieces: Sequence[tuple[int, memoryview]], from_store: bool
+    ) -> Deferred[bool]:
+        """
+        Write more of a chunk; synced before it is listed as being there.
+        """
+        takes = self._takes(chunk.id) and not self.contains(chunk.id)
+        if not (takes and pieces):
+            return succeed(False)
+        return self._tasks.run(
+            self._partials.checkpoint(chunk, pieces, from_store=from_store)
+        )
+
+    def discard(self, chunk_id: ChunkId) -> Deferred[None]:
+        """
+        Drop what is kept of a chunk.
+        """
+        return self._tasks.run(self._partials.discard(chunk_id))
 
     # --- life
 
@@ -302,10 +340,10 @@ class DirectoryBackend:
         self._writing.add(chunk_id)
         try:
             size = size_on_disk(len(data))
-            if not await self._shelf.make_room(chunk_id, size):
+            if not await self._make_room(chunk_id, size):
                 return False
             name = ChunkName(chunk_id, len(data), digest)
-            if not await self._shelf.write(name, data):
+            if not await self._write(name, data):
                 return False
         finally:
             self._writing.discard(chunk_id)
@@ -313,6 +351,20 @@ class DirectoryBackend:
         self._sync.written(name)
         self._recency.note(chunk_id, 0)
         return True
+
+    async def _make_room(self, chunk_id: ChunkId, size: int) -> bool:
+        if await self._shelf.make_room(chunk_id, size):
+            return True
+        if size > self._holdings.capacity or not await self._partials.give_up_all():
+            return False
+        return await self._shelf.make_room(chunk_id, size)
+
+    async def _write(self, name: ChunkName, data: memoryview) -> bool:
+        taken = await self._partials.take(name.chunk_id, name.length)
+        kept = await self._shelf.write(name, data, taken.begun if taken else None)
+        if taken is not None:
+            await taken.done(kept=kept)
+        return kept
 
     async def _remove(self, chunk_id: ChunkId) -> bool:
         entry = await self._find(chunk_id)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from eliop2p.base.errors import StartError
 from eliop2p.cache.layout import FOLDERS, FORMAT, FORMAT_FILE, LOCK_FILE, TEMPORARY
+from eliop2p.cache.partial_layout import PARTIAL
 
 _SETTING = "[cache] disk_cache_path"
 
@@ -173,7 +174,7 @@ class Claim:
         Write the format and make the folders, once the directory is locked.
         """
         new = not check_format(self._root)
-        for name in (TEMPORARY, *FOLDERS):
+        for name in (TEMPORARY, PARTIAL, *FOLDERS):
             try:
                 (self._root / name).mkdir()
             except FileExistsError:

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from eliop2p.cache.disk_ceiling import Ceiling
 from eliop2p.cache.disk_handle import DiskEntry
-from eliop2p.cache.files import ChunkFiles, ShortOfSpace
+from eliop2p.cache.files import Begun, ChunkFiles, ShortOfSpace
 from eliop2p.cache.health import Health
 from eliop2p.cache.holdings import Holdings
 from eliop2p.cache.layout import ChunkName, size_on_disk
@@ -80,6 +80,12 @@ class Shelf:
             await self.drop((earlier,))
         return await self._reserve(size, evict=True)
 
+    async def make_way(self, size: int) -> bool:
+        """
+        Reserve bytes for what is no chunk yet, dropping chunks.
+        """
+        return await self._reserve(size, evict=True)
+
     async def settle(self) -> None:
         """
         Let the ceiling come down to what is there, and the chunks to the capacity.
@@ -94,10 +100,17 @@ class Shelf:
         finally:
             self._room.release()
 
-    async def write(self, name: ChunkName, data: memoryview) -> bool:
+    async def write(
+        self, name: ChunkName, data: memoryview, begun: Begun | None
+    ) -> bool:
         """
         Write a chunk for which there is room; dropping others when the disk has less
         space than it should.
+
+        Args:
+            name: Its name.
+            data: Its content.
+            begun: A file with a part of it, if there is one.
 
         Returns:
             Whether it is there; if not its bytes have been given back.
@@ -105,7 +118,7 @@ class Shelf:
         size = size_on_disk(name.length)
         for _ in range(_TRIES):
             try:
-                await self._worker.run(self._files.write, name, data)
+                await self._worker.run(self._files.write, name, data, begun)
             except OSError as error:
                 if await self._failed(error, name):
                     continue

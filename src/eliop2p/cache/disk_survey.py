@@ -8,10 +8,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.cache.disk_ceiling import Ceiling
 from eliop2p.cache.disk_inventory import LONG_AGO, Inventory
+from eliop2p.cache.disk_partials import Partials
 from eliop2p.cache.disk_recent import LogSizes, Recency
 from eliop2p.cache.disk_shelf import Shelf
 from eliop2p.cache.files import ChunkFiles
 from eliop2p.cache.layout import FOLDERS
+from eliop2p.cache.partial_files import FoundPartials
 from eliop2p.interfaces import IWorker
 from eliop2p.model.chunk import ChunkId
 
@@ -28,6 +30,7 @@ class _Outset:
     strange: int
     ceiling: int | None
     log: LogSizes
+    partials: FoundPartials
 
 
 class Survey:
@@ -44,6 +47,7 @@ class Survey:
         inventory: Lists the folders.
         ceiling: What there is at most.
         recency: The order of use.
+        partials: Takes the chunks that are not whole.
         worker: Where the directory is read.
         clock: Spreads long work over turns of the reactor.
     """
@@ -56,6 +60,7 @@ class Survey:
         inventory: Inventory,
         ceiling: Ceiling,
         recency: Recency,
+        partials: Partials,
         worker: IWorker,
         clock: IReactorTime,
     ) -> None:
@@ -65,6 +70,7 @@ class Survey:
         self._shelf = shelf
         self._ceiling = ceiling
         self._recency = recency
+        self._partials = partials
         self._worker = worker
         self._clock = clock
         self._begun = False
@@ -83,6 +89,7 @@ class Survey:
             self._shelf.holdings.reserve(self._ceiling.size)
             self._recency.moved(outset.log)
             self._ceiling.set(outset.ceiling)
+            self._partials.found(outset.partials)
             self.inventory.begin(self._ceiling.bytes, outset.strange)
             self._begun = True
             self.accepts = self._ceiling.known
@@ -102,6 +109,7 @@ class Survey:
         outset = await self._worker.run(self._look)
         self._recency.moved(outset.log)
         self._ceiling.set(outset.ceiling)
+        self._partials.found(outset.partials)
         self.inventory.begin(0, outset.strange)
         await self._list()
 
@@ -129,8 +137,12 @@ class Survey:
         self._files.check_there()
         if not self._begun:
             self._files.clear_temporary()
+        partials = self._partials.files.scan()
         return _Outset(
-            self._files.scan_root(), self._ceiling.read(), self._recency.files.sizes()
+            self._files.scan_root() + partials.unknown,
+            self._ceiling.read(),
+            self._recency.files.sizes(),
+            partials,
         )
 
     async def _list(self) -> None:
@@ -140,6 +152,7 @@ class Survey:
                 return
             await self.inventory.list_folder(number)
         self.accepts = True
+        await self._partials.settle()
         await self._shelf.settle()
 
     def _place(self, chunk_id: ChunkId, uses: int) -> None:

@@ -23,9 +23,11 @@ from eliop2p.cache.layout import (
     parse_names,
     size_on_disk,
 )
+from eliop2p.cache.partial_layout import PARTIAL, PartialName
+from eliop2p.model.ranges import Extents, Interval
 
 _PIECE = 1024 * 1024
-_OWN = {CEILING_FILE, RECENT_FILE, RECENT_OLD_FILE}
+_OWN = {CEILING_FILE, RECENT_FILE, RECENT_OLD_FILE, PARTIAL}
 
 
 @attrs.frozen
@@ -40,6 +42,20 @@ class Found:
 
     names: ParsedNames
     unknown: int
+
+
+@attrs.frozen
+class Begun:
+    """
+    A file with a part of a chunk.
+
+    Attributes:
+        name: Which file.
+        extents: The bytes that are known to be right.
+    """
+
+    name: PartialName
+    extents: Extents
 
 
 class ShortOfSpace(OSError):
@@ -66,10 +82,16 @@ def _size_below(path: Path) -> int:
     )
 
 
-def _write_all(fd: int, data: memoryview) -> None:
+def write_at(fd: int, data: memoryview, offset: int) -> None:
+    """
+    Write all of some bytes.
+
+    Raises:
+        OSError: Not all of them are written.
+    """
     position = 0
     while position < len(data):
-        position += os.write(fd, data[position:])
+        position += os.pwrite(fd, data[position:], offset + position)
 
 
 def _allocate(fd: int, length: int) -> None:
@@ -157,25 +179,37 @@ class ChunkFiles:
             names = parse_names(number, [])
         return Found(names, sum(_size_of(folder / name) for name in names.others))
 
-    def write(self, name: ChunkName, data: memoryview) -> None:
+    def write(
+        self, name: ChunkName, data: memoryview, begun: "Begun | None" = None
+    ) -> None:
         """
         Make a chunk appear, complete, under its name.
 
         It is not synced: until :meth:`sync` the digest tells what a power failure has
         destroyed.
 
+        Args:
+            name: Its name.
+            data: Its content.
+            begun: A file with a part of it, which becomes that of the chunk.
+
         Raises:
             ShortOfSpace: Too little would be left free.
             OSError: It did not appear.
         """
         self._claim.check()
-        self._check_free(len(data))
+        self.check_free(len(data))
         temporary = self.root / TEMPORARY / str(name)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        fd = os.open(temporary, flags, 0o600)
+        missing: Iterable[Interval] = (Interval(0, len(data)),)
+        if begun is not None and _moved(self.root / begun.name.path, temporary):
+            missing = begun.extents.gaps(0, len(data))
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            if begun is not None:
+                os.ftruncate(fd, len(data))  # Without the list of extents.
             _allocate(fd, len(data))
-            _write_all(fd, data)
+            for gap in missing:
+                write_at(fd, data[gap.start : gap.stop], gap.start)
         finally:
             os.close(fd)
         temporary.rename(self.root / name.path)
@@ -279,11 +313,11 @@ class ChunkFiles:
             OSError: It cannot be written to.
         """
         self._claim.renew()
-        self._check_free(length)
+        self.check_free(length)
         path = self.root / TEMPORARY / "probe"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            _write_all(fd, memoryview(bytes(1)))
+            write_at(fd, memoryview(bytes(1)), 0)
             _allocate(fd, max(length, 1))
             os.fsync(fd)
         finally:
@@ -297,13 +331,30 @@ class ChunkFiles:
             return error
         return None
 
-    def _check_free(self, length: int) -> None:
+    def check_free(self, length: int) -> None:
+        """
+        See that so many bytes may be written.
+
+        Raises:
+            ShortOfSpace: Too little would be left free.
+        """
         if not self._min_free:
             return
         found = os.statvfs(self.root)
         missing = self._min_free + length - found.f_bavail * found.f_frsize
         if missing > 0:
             raise ShortOfSpace(missing, self._min_free)
+
+
+def _moved(source: Path, target: Path) -> bool:
+    """
+    Rename a file if it is there.
+    """
+    try:
+        source.rename(target)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _size_of(path: Path) -> int:

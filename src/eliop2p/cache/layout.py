@@ -8,6 +8,7 @@ A name says all there is to know of a chunk, so that a list of names is the inde
     CEILING                                bytes that the directory does not exceed
     RECENT, RECENT.old                     the chunks that were used last
     tmp/                                   files that are being written
+    partial/                               chunks that are not whole: partial_layout.py
     00/ ... ff/                            by the first byte of the chunk id
         <chunk id>-<length>-<digest>       base64url, hexadecimal, base64url
 """
@@ -65,7 +66,7 @@ class ChunkName(NamedTuple):
     digest: Digest
 
     def __str__(self) -> str:
-        return f"{_encode(self.chunk_id)}-{self.length:x}-{_encode(self.digest)}"
+        return f"{encode_id(self.chunk_id)}-{self.length:x}-{encode_id(self.digest)}"
 
     @property
     def path(self) -> str:
@@ -96,8 +97,18 @@ class ParsedNames:
         return map(ChunkName, self.chunk_ids, self.lengths, self.digests)
 
 
-def _encode(value: bytes) -> str:
+def encode_id(value: bytes) -> str:
+    """
+    Write 32 bytes as 43 digits.
+    """
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode("ascii")
+
+
+def decode_id(text: str) -> bytes:
+    """
+    Read 43 digits, of which the last leaves no bits unused.
+    """
+    return base64.urlsafe_b64decode(f"{text}=")
 
 
 def _decode(texts: list[str]) -> list[bytes]:
