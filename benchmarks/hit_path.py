@@ -14,30 +14,35 @@ from benchmarks.peers import Nginx
 from eliop2p.cli.local_cluster import LocalNode, free_ports
 
 
+def node_settings(
+    directory: Path, store: int, memory_mib: int
+) -> dict[str, dict[str, object]]:
+    """
+    Give the configuration of a node in front of a store on loopback.
+    """
+    proxy, p2p, admin = free_ports(3)
+    return {
+        "general": {
+            "bind_address": "127.0.0.1",
+            "data_dir": directory / "node",
+            "node_id": "node",
+        },
+        "proxy": {"listen_port": proxy},
+        "p2p": {"listen_port": p2p},
+        "admin": {"listen_port": admin},
+        "cache": {
+            "memory_cache_size_mb": memory_mib,
+            "disk_cache_size_mb": 16384,
+        },
+        "storage": {"endpoint": f"http://127.0.0.1:{store}"},
+    }
+
+
 def make_node(directory: Path, store: int, memory_mib: int) -> LocalNode:
     """
     Make a node in front of a store on loopback.
     """
-    proxy, p2p, admin = free_ports(3)
-    return LocalNode(
-        "node",
-        directory,
-        {
-            "general": {
-                "bind_address": "127.0.0.1",
-                "data_dir": directory / "node",
-                "node_id": "node",
-            },
-            "proxy": {"listen_port": proxy},
-            "p2p": {"listen_port": p2p},
-            "admin": {"listen_port": admin},
-            "cache": {
-                "memory_cache_size_mb": memory_mib,
-                "disk_cache_size_mb": 16384,
-            },
-            "storage": {"endpoint": f"http://127.0.0.1:{store}"},
-        },
-    )
+    return LocalNode("node", directory, node_settings(directory, store, memory_mib))
 
 
 def _row(name: str, samples: list[Sample]) -> float:

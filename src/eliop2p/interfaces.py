@@ -28,6 +28,7 @@ from eliop2p.model.chunk import Chunk, ChunkId, Digest, ObjectId
 from eliop2p.model.peer import Membership, PeerInfo
 from eliop2p.model.ranges import Interval
 from eliop2p.model.span import Span
+from eliop2p.model.trail import Arrival
 from eliop2p.wire.events import (
     Done,
     FindObject,
@@ -530,6 +531,7 @@ class IChunkSink(Interface):
         "Where its bytes come from, set by whoever writes before it writes: peer or "
         "origin; empty before."
     )
+    arrival: Arrival = Attribute("Told of what is tried to fill it.")
 
     def write(offset: int, data: bytes | memoryview) -> None:
         """
@@ -560,6 +562,8 @@ class IChunkReading(Interface):
         "Where its bytes come from: memory, disk, peer, origin; those of a chunk that "
         "is arriving, where the latest came from, and empty before the first."
     )
+    arrival: Arrival | None = Attribute("How it came, None when a tier held it.")
+    joined: bool = Attribute("Whether it was arriving for somebody else already.")
 
     def read(offset: int, limit: int) -> "Deferred[Span]":
         """

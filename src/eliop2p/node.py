@@ -42,6 +42,7 @@ from eliop2p.interfaces import (
     NodeLoad,
 )
 from eliop2p.model.chunk import ChunkId
+from eliop2p.model.trail import Trails
 from eliop2p.net.listening import opening
 from eliop2p.node_metrics import Counted, observe_node
 from eliop2p.p2p.links import PeerLinks
@@ -49,6 +50,7 @@ from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.objects import ObjectReads
+from eliop2p.proxy.recording import Recording
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.server import ProxyFactory, ProxyServer
 from eliop2p.proxy.service import ProxyService
@@ -57,6 +59,11 @@ from eliop2p.reported_source import ReportedSource
 from eliop2p.stores import make_stores
 
 _log = Logger()
+
+TRAIL_BYTES = 32 * 1024 * 1024
+"""
+The most memory for how past requests were answered.
+"""
 
 
 @attrs.frozen
@@ -102,6 +109,7 @@ class Node(MultiService):
             config.general.data_dir, "[general] data_dir"
         )
         self.metrics = Metrics()
+        self.trails = Trails(config.admin.explain_requests, TRAIL_BYTES)
         self.me = describe_node(config, node_name(config, self._directory, world.rng))
         self.origin, self._stores = make_stores(
             config, world.network, world.worker, world.clock
@@ -233,7 +241,12 @@ class Node(MultiService):
             self._record_store, self._records, self.chunks, self._world.worker
         )
         site = admin_site(
-            self.metrics, self.status, token, self._world.clock, eviction.evict
+            self.metrics,
+            self.status,
+            token,
+            self._world.clock,
+            evict=eviction.evict,
+            trails=self.trails,
         )
         return AdminServer(
             site, self._world.network, config.bind_address, config.listen_port
@@ -271,8 +284,11 @@ class Node(MultiService):
             stores=self._stores,
             tunnels=self._tunnels if config.proxy.forward else None,
         )
+        answer = service.answer
+        if self.trails.on:
+            answer = Recording(answer, self.trails, world.clock.seconds).answer
         factory = ProxyFactory(
-            service.answer,
+            answer,
             world.make_sender,
             metrics=self.metrics,
             clock=world.clock,

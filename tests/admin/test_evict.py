@@ -54,7 +54,7 @@ class EvictTests(SynchronousTestCase):
         """
         Connect to the site.
         """
-        site = admin_site(Metrics(), no_status, token, Clock(), self.evict)
+        site = admin_site(Metrics(), no_status, token, Clock(), evict=self.evict)
         site.startFactory()
         self.addCleanup(site.stopFactory)
         protocol = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))

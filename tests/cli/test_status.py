@@ -10,7 +10,8 @@ from threading import Thread
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from eliop2p.cli.status import parse_status, readable_bytes, readable_seconds
+from eliop2p.cli.show import readable_bytes, readable_seconds
+from eliop2p.cli.status import parse_status
 from tests.cli.capture import run_cli
 
 ANSWER = {

@@ -9,6 +9,7 @@ from eliop2p.base.errors import LocalProtocolError, PeerMissing
 from eliop2p.interfaces import IChunkReading, IPeerRequests, OneWay
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.model.span import Span
+from eliop2p.model.trail import Arrival
 from eliop2p.wire.events import FindObject, FoundObject, Get, Locate, Located, Verdict
 
 DIGEST = Digest(b"d" * 32)
@@ -31,6 +32,8 @@ class MemoryReading:
     """
 
     source = "memory"
+    arrival: Arrival | None = None
+    joined = False
 
     def __init__(self, content: bytes, filled: int | None = None) -> None:
         self.length = len(content)

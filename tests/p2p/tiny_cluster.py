@@ -44,6 +44,7 @@ from eliop2p.model.chunk import (
 )
 from eliop2p.model.peer import Membership, PeerInfo
 from eliop2p.model.span import Span
+from eliop2p.model.trail import Arrival
 from eliop2p.p2p.rendezvous import ranked
 from eliop2p.p2p.swarm import Swarm
 from eliop2p.wire.codec import encode
@@ -135,6 +136,7 @@ class Flight:
         self.chunk = chunk
         self.filled = 0
         self.source = ""
+        self.arrival = Arrival()
         self.data = bytearray(chunk.length)
         self.checked: Digest | None = None
         self.failure: Exception | None = None
@@ -191,6 +193,8 @@ class FlightReading:
     """
 
     source = "memory"
+    arrival: Arrival | None = None
+    joined = False
 
     def __init__(self, flight: Flight) -> None:
         self._flight = flight

@@ -17,6 +17,7 @@ from eliop2p.interfaces import (
 )
 from eliop2p.model.chunk import Chunk, Digest
 from eliop2p.model.ranges import Interval, content_range
+from eliop2p.model.trail import Arrival
 
 
 @implementer(IOriginResponse)
@@ -165,6 +166,7 @@ class FakeSink:
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
         self.source = ""
+        self.arrival = Arrival()
         self.data = bytearray()
 
     @property

@@ -26,6 +26,7 @@ from eliop2p.model.chunk import (
 )
 from eliop2p.model.ranges import Interval
 from eliop2p.model.span import Span
+from eliop2p.model.trail import Arrival
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.reading import MAX_AHEAD, BodyReader
 
@@ -44,6 +45,8 @@ class Reading:
     """
 
     source = "peer"
+    arrival: Arrival | None = None
+    joined = False
     digest: Digest | None = None
 
     def __init__(self, chunk: Chunk, *, filled: bool) -> None:

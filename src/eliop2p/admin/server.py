@@ -19,8 +19,10 @@ from twisted.web.server import Request, Site
 
 from eliop2p.admin.bounded import BoundedRequest
 from eliop2p.admin.evict import Evict, EvictPage
+from eliop2p.admin.explain import ExplainPage, RequestsPage
 from eliop2p.admin.status import NodeStatus
 from eliop2p.base.metrics import Metrics
+from eliop2p.model.trail import Trails
 
 
 class _Leaf(Resource):
@@ -153,7 +155,9 @@ def admin_site(
     status: Callable[[], NodeStatus],
     token: bytes,
     clock: IReactorTime,
+    *,
     evict: Evict | None = None,
+    trails: Trails | None = None,
 ) -> Site:
     """
     Make the site of the admin port.
@@ -164,6 +168,7 @@ def admin_site(
         token: What callers of ``/api`` must bring; empty when they need nothing.
         clock: Times connections out.
         evict: What ``/api/v1/evict`` does; without it there is no such page.
+        trails: What ``/api/v1/requests`` and ``/api/v1/explain`` tell of, likewise.
     """
 
     def ready(request: Request) -> bytes:
@@ -189,6 +194,9 @@ def admin_site(
     version.putChild(b"status", _Leaf(b"application/json", describe))
     if evict is not None:
         version.putChild(b"evict", EvictPage(evict))
+    if trails is not None:
+        version.putChild(b"requests", RequestsPage(trails))
+        version.putChild(b"explain", ExplainPage(trails))
     return _AdminSite(
         root,
         requestFactory=BoundedRequest,

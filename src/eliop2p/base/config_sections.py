@@ -268,4 +268,9 @@ class AdminConfig:
     token_file: str = declare(
         kinds.FILE, "", "File with the token that operators must show; none if empty."
     )
+    explain_requests: int = declare(
+        kinds.integer(0, 10_000),
+        "10000",
+        "How many of the last requests `eliop2p explain` knows; 0 to note none.",
+    )
     token: Secret | None = None

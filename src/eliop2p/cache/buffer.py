@@ -15,6 +15,7 @@ from eliop2p.base.errors import ChunkUnavailable, CorruptChunk, WrongAnswer
 from eliop2p.interfaces import IChunkSink, IWorker
 from eliop2p.model.chunk import Chunk, Digest
 from eliop2p.model.ranges import Extents
+from eliop2p.model.trail import Arrival
 
 _MAPPED = 256 * 1024
 """
@@ -62,20 +63,27 @@ class ChunkBuffer:
     Attributes:
         source: Where the bytes come from, as their writer says.
         writing: Whether readers are being told of bytes at this moment.
+        arrival: Told of what is tried to fill it.
 
     Args:
         chunk: Which one.
         worker: Where it is hashed.
         grown: Called when there is more from the start without a gap.
+        arrival: That of an earlier try, if there was one.
     """
 
     def __init__(
-        self, chunk: Chunk, worker: IWorker, grown: Callable[[], None]
+        self,
+        chunk: Chunk,
+        worker: IWorker,
+        grown: Callable[[], None],
+        arrival: Arrival | None = None,
     ) -> None:
         self.chunk = chunk
         self.filled = 0
         self.source = ""
         self.writing = False
+        self.arrival = arrival or Arrival()
         self._worker = worker
         self._grown = grown
         self._memory = allocate(chunk.length)

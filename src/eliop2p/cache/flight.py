@@ -16,6 +16,7 @@ from eliop2p.cache.shared_origin import SharedOrigin
 from eliop2p.interfaces import Fetched, IChunkOrigin, IChunkReading, IWorker
 from eliop2p.model.chunk import Chunk, Digest
 from eliop2p.model.span import Span
+from eliop2p.model.trail import Arrival
 
 
 class Flight:
@@ -31,6 +32,7 @@ class Flight:
         source: Where the latest bytes came from; empty before the first.
         abandoned: Whether nobody wants it any more.
         waiting_on: What its arrival waits for at the moment, to be cancelled.
+        arrival: What is noted of how it comes.
 
     Args:
         chunk: Which chunk.
@@ -49,6 +51,7 @@ class Flight:
         self.source = ""
         self.abandoned = False
         self.waiting_on: Deferred[Any] | None = None
+        self.arrival = Arrival()
         self._worker = worker
         self._empty = empty
         self._release: Callable[[], None] | None = None
@@ -84,16 +87,19 @@ class Flight:
         """
         return self.filled if self.fetched else min(self.filled, self.chunk.length - 1)
 
-    def join(self, origin: IChunkOrigin | None) -> "FlightReading":
+    def join(
+        self, origin: IChunkOrigin | None, *, first: bool = False
+    ) -> "FlightReading":
         """
         Read along.
 
         Args:
             origin: The reader's right, None for a peer.
+            first: Whether it arrives for this reader.
         """
         if origin is not None:
             self.origins.join(origin)
-        reading = FlightReading(self, origin)
+        reading = FlightReading(self, origin, joined=not first)
         self._readings[reading] = None
         return reading
 
@@ -117,7 +123,7 @@ class Flight:
         """
         if self.buffer is not None:
             self.buffer.close()
-        self.buffer = ChunkBuffer(self.chunk, self._worker, self._grown)
+        self.buffer = ChunkBuffer(self.chunk, self._worker, self._grown, self.arrival)
         return self.buffer
 
     def start_over(self, error: Exception) -> bool:
@@ -194,10 +200,16 @@ class FlightReading:
 
     Attributes:
         begun: Whether it has been given bytes.
+        joined: Whether the chunk was arriving already.
+        arrival: How it comes.
     """
 
-    def __init__(self, flight: Flight, origin: IChunkOrigin | None) -> None:
+    def __init__(
+        self, flight: Flight, origin: IChunkOrigin | None, *, joined: bool
+    ) -> None:
         self.length = flight.chunk.length
+        self.joined = joined
+        self.arrival: Arrival | None = flight.arrival
         self.begun = False
         self._flight = flight
         self._origin = origin

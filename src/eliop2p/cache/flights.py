@@ -71,7 +71,7 @@ class Flights:
         """
         flight = Flight(chunk, self._worker, self._emptied)
         self._table[chunk.id] = flight
-        reading = flight.join(origin)
+        reading = flight.join(origin, first=True)
         self._tasks.run(self._fly(flight))
         return reading
 
@@ -85,9 +85,10 @@ class Flights:
         return self._tasks.idle()
 
     async def _fly(self, flight: Flight) -> None:
-        length = flight.chunk.length
+        length, begun = flight.chunk.length, self._clock.seconds()
         try:
             await self._wait(flight, self._room.acquire(length))
+            flight.arrival.queued = self._clock.seconds() - begun
         except CancelledError:
             self._failed(Failure(), flight)
             return

@@ -8,6 +8,7 @@ from zope.interface import implementer
 from eliop2p.base.errors import LocalProtocolError
 from eliop2p.interfaces import IChunkHandle, IChunkReading
 from eliop2p.model.span import Span
+from eliop2p.model.trail import Arrival
 
 
 def misuse(
@@ -36,6 +37,8 @@ class HandleReading:
         self.filled = handle.length
         self.digest = handle.digest
         self.source = source
+        self.arrival: Arrival | None = None
+        self.joined = False
         self._handle: IChunkHandle | None = handle
 
     def read(self, offset: int, limit: int) -> Deferred[Span]:

@@ -8,7 +8,7 @@ import attrs
 import click
 
 from eliop2p.cli.admin_api import Admin, admin_options, not_a_node
-from eliop2p.cli.status import readable_bytes
+from eliop2p.cli.show import readable_bytes
 
 TIMEOUT = 900.0
 """

@@ -13,6 +13,7 @@ from eliop2p.base.errors import ConfigError, ElioError
 from eliop2p.cli.config_commands import config
 from eliop2p.cli.demo import demo
 from eliop2p.cli.evict import evict
+from eliop2p.cli.explain import explain
 from eliop2p.cli.group import SuggestingGroup
 from eliop2p.cli.status import status
 from eliop2p.cli.verify import verify
@@ -35,6 +36,7 @@ def cli() -> None:
 cli.add_command(config)
 cli.add_command(demo)
 cli.add_command(evict)
+cli.add_command(explain)
 cli.add_command(status)
 cli.add_command(verify)
 

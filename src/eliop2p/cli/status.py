@@ -3,14 +3,19 @@
 """
 
 import json
-from collections.abc import Sequence
 
 import attrs
 import click
-from rich.console import Console, Group
-from rich.table import Table
+from rich.console import Group
 
 from eliop2p.cli.admin_api import Admin, admin_options, not_a_node
+from eliop2p.cli.show import (
+    printable,
+    readable_bytes,
+    readable_seconds,
+    show,
+    table,
+)
 
 
 @attrs.frozen
@@ -71,13 +76,6 @@ class Status:
     served: dict[str, int]
 
 
-def _text(value: object) -> str:
-    """
-    Give a text without what a terminal could take for an instruction.
-    """
-    return "".join(each for each in str(value or "") if each.isprintable())
-
-
 def parse_status(data: bytes) -> Status:
     """
     Read the answer of ``/api/v1/status``.
@@ -89,76 +87,45 @@ def parse_status(data: bytes) -> Status:
         answer = json.loads(data)
         control = answer["control_plane"]
         return Status(
-            node_id=_text(answer["node_id"]),
-            version=_text(answer["version"]),
+            node_id=printable(answer["node_id"]),
+            version=printable(answer["version"]),
             uptime=float(answer["uptime"]),
             ready=bool(answer["ready"]),
-            control_plane=_text(
+            control_plane=printable(
                 f"{control['state']} {control['endpoint']}"
                 if control["endpoint"]
                 else "none"
             ),
             members=tuple(
                 Member(
-                    _text(each["node_id"]),
-                    _text(each["host"]),
+                    printable(each["node_id"]),
+                    printable(each["host"]),
                     int(each["port"]),
-                    _text(each["zone"]),
+                    printable(each["zone"]),
                 )
                 for each in answer["members"]
             ),
             tiers=tuple(
                 Tier(
-                    _text(name),
+                    printable(name),
                     int(tier["used"]),
                     int(tier["capacity"]),
                     int(tier["chunks"]),
-                    _text(tier["degraded"]),
+                    printable(tier["degraded"]),
                 )
                 for name, tier in answer["tiers"].items()
             ),
-            served={_text(k): int(v) for k, v in answer["served"].items()},
+            served={printable(k): int(v) for k, v in answer["served"].items()},
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a status: {error}") from error
-
-
-def readable_bytes(count: int) -> str:
-    """
-    Write a number of bytes for people: ``8.0 MiB``.
-    """
-    size, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
-    while size >= 1024 and len(units) > 1:
-        size /= 1024
-        units.pop(0)
-    return f"{count} B" if units[0] == "B" else f"{size:.1f} {units[0]}"
-
-
-def readable_seconds(seconds: float) -> str:
-    """
-    Write a duration for people: its two largest units.
-    """
-    left = int(seconds)
-    parts: list[str] = []
-    for length, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        count, left = divmod(left, length)
-        if count or (parts and len(parts) < 2):
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
-
-
-def _table(*headings: str, rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(*headings, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def render(status: Status) -> Group:
     """
     Lay out a status for a terminal.
     """
-    head = _table(
+    head = table(
         "node",
         status.node_id,
         rows=[
@@ -185,11 +152,11 @@ def render(status: Status) -> Group:
     return Group(
         head,
         "",
-        _table("tier", "used", "chunks", "state", rows=tiers),
+        table("tier", "used", "chunks", "state", rows=tiers),
         "",
-        _table("served from", "bytes", rows=served),
+        table("served from", "bytes", rows=served),
         "",
-        _table("member", "address", "zone", rows=members),
+        table("member", "address", "zone", rows=members),
     )
 
 
@@ -207,4 +174,4 @@ def status(admin: Admin, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(json.loads(data), indent=2))
     else:
-        Console(highlight=False, markup=False, emoji=False).print(render(parsed))
+        show(render(parsed))

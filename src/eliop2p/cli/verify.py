@@ -24,7 +24,7 @@ from eliop2p.base.errors import CorruptChunk
 from eliop2p.cache.disk_claim import check_format
 from eliop2p.cache.files import ChunkFiles
 from eliop2p.cache.layout import FOLDERS, FORMAT_FILE, ChunkName
-from eliop2p.cli.status import readable_bytes
+from eliop2p.cli.show import readable_bytes
 
 
 @attrs.frozen

@@ -22,6 +22,7 @@ from eliop2p.interfaces import (
     IChunkSink,
     IMembership,
 )
+from eliop2p.model.trail import Step
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.locating import Locator
 from eliop2p.p2p.peer_gets import PeerGets
@@ -148,7 +149,7 @@ class Pursuit:
         """
         if not self._origin.can_read(self._chunk):
             raise ChunkUnavailable("no peer has the chunk and the store cannot be read")
-        return await self._read_store()
+        return await self._read_store("there is no other node")
 
     async def among_peers(self) -> Fetched:
         """
@@ -160,10 +161,10 @@ class Pursuit:
             OriginError: The store failed.
         """
         while True:
-            located = await self._locate()
+            located = await self._consult_homes()
             if located.verdict is Verdict.LEASE and self._can_read():
                 self._means.counters.lease_granted += 1
-                return await self._read_store()
+                return await self._read_store("its home gave this node the lease")
             if located.is_hopeless and not self._can_read():
                 raise ChunkUnavailable("nobody has the chunk or can read it")
             failures = len(self._rejected)
@@ -172,14 +173,46 @@ class Pursuit:
                 return fetched
             progressed = self._note_progress()
             if self._is_hopeless():
-                self._means.counters.last_resort_reads += self._can_read()
-                return await self.alone()
+                return await self._last_resort()
             if progressed or len(self._rejected) > failures:
                 self._pause = FIRST_PAUSE
             else:
                 await self._wait(located.verdict)
 
+    async def _last_resort(self) -> Fetched:
+        if not self._can_read():
+            raise ChunkUnavailable("no peer has the chunk and the store cannot be read")
+        self._means.counters.last_resort_reads += 1
+        return await self._read_store("the peers did not give it in time")
+
     # --- the homes -----------------------------------------------------------------
+
+    async def _consult_homes(self) -> Located:
+        begun = self._means.clock.seconds()
+        located = await self._locate()
+        holders = ", ".join(
+            each.node_id if each.complete else f"{each.node_id} (receiving)"
+            for each in located.holders
+        )
+        self._note("home", located.verdict.name.lower(), holders or "nobody", begun)
+        return located
+
+    def _note(
+        self,
+        what: str,
+        outcome: str,
+        why: str,
+        begun: float,
+        *,
+        name: str = "",
+        before: int = -1,
+    ) -> None:
+        """
+        Say what was tried, for those who want to know later.
+        """
+        size = max(0, self._sink.filled - before) if before >= 0 else 0
+        seconds = self._means.clock.seconds() - begun
+        self._sink.arrival.note(Step(what, name, outcome, why, size, seconds))
 
     async def _locate(self) -> Located:
         means = self._means
@@ -250,18 +283,22 @@ class Pursuit:
         peer = means.membership.current().peers.get(node_id)
         if peer is None:
             return None
-        before = self._sink.filled
+        before, begun = self._sink.filled, means.clock.seconds()
+        outcome = "given up"
         try:
             ticket = means.standings.of(self._chunk.id).ticket
-            return await means.gets.get(holder, peer, self._sink, ticket)
+            done = await means.gets.get(holder, peer, self._sink, ticket)
         except PeerBusy:
+            outcome = "busy"
             return None
         except PeerBehind:
+            outcome = "not ahead"
             self._behind[node_id] = self._behind.get(node_id, 0) + 1
             if self._behind[node_id] >= MAX_BEHIND:
                 self._reject(node_id)
             return None
         except PeerError as error:
+            outcome = str(error)[:80]
             _log.debug(
                 "Peer {peer} failed at byte {offset} of a chunk: {error}",
                 peer=node_id,
@@ -270,7 +307,12 @@ class Pursuit:
             )
             self._reject(node_id)
             return None
+        else:
+            outcome = "done"
+            return done
         finally:
+            why = "holds it" if holder.complete else "was receiving it, and ahead"
+            self._note("peer", outcome, why, begun, name=node_id, before=before)
             if self._sink.filled > before:
                 self._givers.add(node_id)
 
@@ -309,14 +351,19 @@ class Pursuit:
 
     # --- the store -----------------------------------------------------------------
 
-    async def _read_store(self) -> Fetched:
+    async def _read_store(self, why: str) -> Fetched:
         trusted = not (self._givers or self._unknown_source)
         self._means.standings.read_store(self._chunk.id)
+        before, begun = self._sink.filled, self._means.clock.seconds()
+        outcome = "failed"
         try:
             await self._origin.read(StoreSink(self._sink, trusted=trusted))
+            outcome = "done"
         except CorruptChunk:
             self._blame(banned=False)  # They may have passed on what they believed.
             raise
+        finally:
+            self._note("origin", outcome, why, begun, before=before)
         digest = await self._sink.digest()
         self._means.counters.chunks_from_origin += 1
         return Fetched(digest, "origin")

@@ -42,6 +42,8 @@ class _Upload:
 
     def __init__(self, reading: IChunkReading, release: Callable[[], None]) -> None:
         self.at_end = [release]
+        self.arrival = reading.arrival
+        self.joined = reading.joined
         self._reading = reading
         self._waiting: Deferred[Span] | None = None
         self._stalled = False

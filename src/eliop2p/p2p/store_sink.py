@@ -24,6 +24,7 @@ class StoreSink:
 
     def __init__(self, sink: IChunkSink, *, trusted: bool) -> None:
         self.chunk = sink.chunk
+        self.arrival = sink.arrival
         self.filled = sink.filled if trusted else 0
         self._sink = sink
 

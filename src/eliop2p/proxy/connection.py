@@ -360,10 +360,11 @@ class ProxyConnection(Protocol):
             self.transport.abortConnection()
             return
         status = error.status if isinstance(error, BadRequest) else 400
-        head, body = error_answer(
-            status, "InvalidRequest", str(error), self._owner.request_id()
+        name = self._owner.request_id()
+        head, body = error_answer(status, "InvalidRequest", str(error), name)
+        head = head.adding(
+            (b"X-Elio-Request-Id", name.encode()), (b"Connection", b"close")
         )
-        head = head.adding((b"Connection", b"close"))
         self._sender.send(memoryview(head.serialize() + body), False).addErrback(
             lambda failure: failure.trap(ConnectionLost, ConnectionDone)
         )

@@ -12,6 +12,7 @@ from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.http1.message import Header, RequestHead, ResponseHead
 from eliop2p.interfaces import IBodySender, IBodySource, IStreamTransport
 from eliop2p.model.span import Span
+from eliop2p.model.trail import RequestTrail
 
 
 class Upgrade(Protocol):
@@ -47,6 +48,9 @@ class Exchange:
         answered: When the answer began.
         close_after: Whether the connection ends with this exchange.
         upgrade: What takes the connection over after the answer, None for nothing.
+        seconds: The connection's clock.
+        added: What this node added to the head of the answer.
+        trail: Where to note how it is answered, None for nowhere.
     """
 
     def __init__(
@@ -66,7 +70,9 @@ class Exchange:
         self.status = 0
         self.sent = 0
         self.started = self.answered = seconds()
-        self._seconds = seconds
+        self.seconds = seconds
+        self.added: tuple[Header, ...] = ()
+        self.trail: RequestTrail | None = None
         self.close_after = not keep_alive
         self.upgrade: Upgrade | None = None
         self._sender = sender
@@ -94,7 +100,8 @@ class Exchange:
             raise LocalProtocolError("the answer has begun already")
         self.begun = True
         self.status = head.status
-        self.answered = self._seconds()
+        self.answered = self.seconds()
+        self.added = added
         own = [(b"X-Elio-Request-Id", self.request_id.encode()), *added]
         if self.close_after:
             own.append((b"Connection", b"close"))

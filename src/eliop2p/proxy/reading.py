@@ -12,6 +12,7 @@ from eliop2p.base.errors import SpanUnreadable
 from eliop2p.interfaces import IChunkOrigin, IChunkReader, IChunkReading
 from eliop2p.model.chunk import Chunk, Layout
 from eliop2p.model.ranges import Interval
+from eliop2p.model.trail import ChunkTrail
 from eliop2p.proxy.exchange import Exchange
 
 AHEAD = 2
@@ -189,15 +190,22 @@ class BodyReader:
         part: Interval,
         begin: Callable[[], None],
     ) -> None:
+        began = exchange.seconds()
         reading = await ahead.reading()
+        waited = exchange.seconds() - began
         chunk = ahead.chunk
         wanted = chunk.interval.intersect(part)
         assert wanted is not None
         position, stop = wanted.start - chunk.start, wanted.stop - chunk.start
         while position < stop:
             came = reading.read(position, min(stop - position, MAX_SPAN))
-            self._waited |= not came.called
-            span = await came
+            if came.called:
+                span = await came
+            else:
+                self._waited = True
+                began = exchange.seconds()
+                span = await came
+                waited += exchange.seconds() - began
             if not exchange.begun:
                 begin()
             taken, source = len(span), reading.source
@@ -208,3 +216,14 @@ class BodyReader:
                 reading = await ahead.reopen(error)
             self._count(source, taken)
             position += taken
+        if exchange.trail is not None:
+            exchange.trail.add(
+                ChunkTrail(
+                    chunk.index,
+                    wanted.length,
+                    reading.source,
+                    joined=reading.joined,
+                    waited=waited,
+                    arrival=reading.arrival,
+                )
+            )

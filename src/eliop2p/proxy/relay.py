@@ -114,10 +114,18 @@ async def ask_origin(
     Raises:
         OriginError: There is no answer.
     """
+    trail, begun = exchange.trail, exchange.seconds()
     asked = origin.request(head, body, exchange.interim)
+    status = 0
     try:
-        return await asked
+        response = await asked
     except CancelledError:
         if body is not None:
             body.stop()
         raise
+    else:
+        status = response.head.status
+        return response
+    finally:
+        if trail is not None:
+            trail.ask(status, exchange.seconds() - begun)

@@ -61,6 +61,11 @@ A 304 does not prove that the client has the key, so that these are never cached
 
 _CHECKSUM_MODE = b"x-amz-checksum-mode"
 
+_SHOWN = 4096
+"""
+How much of a query is shown at most, in bytes.
+"""
+
 
 def _record_id(key: ObjectKey, variant: bytes) -> ObjectId:
     if not variant:
@@ -117,6 +122,20 @@ class Relay:
 
 
 Plan = ReadObject | Relay
+
+
+def shown_target(target: bytes) -> bytes:
+    """
+    Give a request's target with a star in place of the values of its query, which may
+    be signatures.
+    """
+    path, mark, query = target.partition(b"?")
+    if not mark:
+        return target
+    names = (pair.partition(b"=") for pair in query[:_SHOWN].split(b"&"))
+    return (
+        path + b"?" + b"&".join(name + (equals and b"=*") for name, equals, _ in names)
+    )
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:

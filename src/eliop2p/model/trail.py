@@ -1,0 +1,284 @@
+"""
+How requests were answered, remembered for those who ask why.
+
+What is noted on the way is kept small and is made readable only when it is asked for: a
+request out of memory must not pay for what hardly anybody looks at.
+"""
+
+from collections import OrderedDict
+
+import attrs
+
+MAX_STEPS = 12
+"""
+How many steps of a chunk's arrival are kept: the last, since they say how it ended.
+"""
+
+MAX_CHUNKS = 2048
+"""
+How many chunks of one request are kept one by one; of the others only the sums are.
+"""
+
+MAX_ASKED = 8
+"""
+How many questions to the store are kept of one request.
+"""
+
+REQUEST_BYTES = 1024
+CHUNK_BYTES = 320
+STEP_BYTES = 288
+"""
+What one of each takes in memory at most, apart from the text of the request line.
+"""
+
+_MAX_TARGET = 2048
+
+
+@attrs.frozen
+class Step:
+    """
+    Something that was tried to get a chunk.
+
+    Attributes:
+        what: ``home`` for a question to the chunk's home, ``peer`` or ``origin``.
+        name: The node that was asked, if one was.
+        outcome: ``done``, or in a word what came of it.
+        why: Why it was tried, or what was said.
+        bytes: How many bytes of the chunk it brought.
+        seconds: How long it took.
+    """
+
+    what: str
+    name: str
+    outcome: str
+    why: str
+    bytes: int
+    seconds: float
+
+
+class Arrival:
+    """
+    How a chunk came that no tier held.
+
+    Attributes:
+        queued: Seconds until there was room for it in memory.
+        steps: What was tried, the last :data:`MAX_STEPS` of it.
+        left_out: How many steps were dropped.
+        retries: How often it was begun anew, or somebody failed to give it.
+    """
+
+    __slots__ = ("left_out", "queued", "retries", "steps")
+
+    def __init__(self) -> None:
+        self.queued = 0.0
+        self.steps: list[Step] = []
+        self.left_out = 0
+        self.retries = 0
+
+    def note(self, step: Step) -> None:
+        """
+        Add what was tried.
+        """
+        self.retries += step.what != "home" and step.outcome != "done"
+        if self.steps and step.what == self.steps[-1].what == "home":
+            # Homes are asked again and again while there is nothing to do but wait.
+            seconds = self.steps.pop().seconds + step.seconds
+            step = attrs.evolve(step, seconds=seconds)
+        if len(self.steps) == MAX_STEPS:
+            del self.steps[0]
+            self.left_out += 1
+        self.steps.append(step)
+
+
+class ChunkTrail:
+    """
+    How one chunk of an answer was got.
+
+    Attributes:
+        index: Which chunk of the object.
+        bytes: How many of its bytes were sent.
+        source: Where the last of them came from.
+        joined: Whether it was arriving already when this request came to it.
+        waited: Seconds for which the answer stood still for it.
+        arrival: How it came, None when a tier held it.
+    """
+
+    __slots__ = ("arrival", "bytes", "index", "joined", "source", "waited")
+
+    def __init__(
+        self,
+        index: int,
+        size: int,
+        source: str,
+        *,
+        joined: bool,
+        waited: float,
+        arrival: Arrival | None,
+    ) -> None:
+        self.index = index
+        self.bytes = size
+        self.source = source
+        self.joined = joined
+        self.waited = waited
+        self.arrival = arrival
+
+    @property
+    def size(self) -> int:
+        """
+        What it takes in memory, in bytes, at most.
+        """
+        steps = len(self.arrival.steps) if self.arrival else 0
+        return CHUNK_BYTES + STEP_BYTES * steps
+
+
+class RequestTrail:
+    """
+    How one request was answered.
+
+    Attributes:
+        request_id: What it is called.
+        method: Its method.
+        target: Its path and query, without the values of signatures.
+        started: When its head had come, in seconds since the epoch.
+        status: Of the answer, 0 before there is one.
+        added: What the node added to the head of the answer.
+        first: Seconds until the answer began.
+        seconds: Seconds until it ended; -1 while it runs.
+        sent: Body bytes handed over.
+        error: What went wrong, empty when nothing did.
+        asked: Questions to the store: the status of the answer, 0 for none, and the
+            seconds until its head was there.
+        chunks: The chunks of the answer.
+        kept: What it counted for when it was put aside, in bytes.
+        more: Bytes by source of the chunks that are not in chunks.
+        chunks_left_out: How many those are.
+    """
+
+    __slots__ = (
+        *("added", "asked", "chunks", "chunks_left_out", "error", "first", "method"),
+        *("kept", "more"),
+        *("request_id", "seconds", "sent", "started", "status", "target"),
+    )
+
+    def __init__(
+        self, request_id: str, method: bytes, target: bytes, started: float
+    ) -> None:
+        self.request_id = request_id
+        self.method = method
+        self.target = target if len(target) < _MAX_TARGET else target[:_MAX_TARGET]
+        self.started = started
+        self.status = 0
+        self.added: tuple[tuple[bytes, bytes], ...] = ()
+        self.first = self.seconds = -1.0
+        self.sent = 0
+        self.error = ""
+        self.asked: list[tuple[int, float]] = []
+        self.chunks: list[ChunkTrail] = []
+        self.more: dict[str, int] | None = None
+        self.chunks_left_out = self.kept = 0
+
+    @property
+    def cache(self) -> str:
+        """
+        What ``X-Cache`` said, in lower case; empty before it did.
+        """
+        for name, value in self.added:
+            if name == b"X-Cache":
+                return value.decode("latin-1").lower()
+        return ""
+
+    def ask(self, status: int, seconds: float) -> None:
+        """
+        The store was asked.
+        """
+        if len(self.asked) < MAX_ASKED:
+            self.asked.append((status, seconds))
+
+    def add(self, chunk: ChunkTrail) -> None:
+        """
+        A chunk was sent.
+        """
+        if len(self.chunks) < MAX_CHUNKS:
+            self.chunks.append(chunk)
+            return
+        self.chunks_left_out += 1
+        if self.more is None:
+            self.more = {}
+        self.more[chunk.source] = self.more.get(chunk.source, 0) + chunk.bytes
+
+    @property
+    def size(self) -> int:
+        """
+        What it takes in memory, in bytes, at most.
+        """
+        size = REQUEST_BYTES + len(self.target)
+        for chunk in self.chunks:
+            size += chunk.size if chunk.arrival else CHUNK_BYTES
+        return size
+
+
+class Trails:
+    """
+    The requests under way, and the last ones that have ended.
+
+    Args:
+        requests: How many are kept that have ended; none are noted at all when it is 0.
+        size: How many bytes they may take; the oldest go when they take more.
+
+    Attributes:
+        used: Bytes that those kept take at most.
+    """
+
+    def __init__(self, requests: int, size: int) -> None:
+        self.used = 0
+        self._requests = requests
+        self._size = size
+        self._running: dict[str, RequestTrail] = {}
+        self._ended: OrderedDict[str, RequestTrail] = OrderedDict()
+
+    @property
+    def on(self) -> bool:
+        """
+        Whether anything is noted.
+        """
+        return self._requests > 0
+
+    def __len__(self) -> int:
+        return len(self._ended)
+
+    def begin(self, trail: RequestTrail) -> None:
+        """
+        A request has come.
+        """
+        self._running[trail.request_id] = trail
+
+    def end(self, trail: RequestTrail) -> None:
+        """
+        A request has been answered, or cannot be.
+        """
+        name = trail.request_id
+        self._running.pop(name, None)
+        self._ended[name] = trail
+        trail.kept = trail.size
+        self.used += trail.kept
+        while len(self._ended) > self._requests or self.used > self._size:
+            _, oldest = self._ended.popitem(last=False)
+            self.used -= oldest.kept
+
+    def get(self, request_id: str) -> RequestTrail | None:
+        """
+        Find a request.
+        """
+        return self._running.get(request_id) or self._ended.get(request_id)
+
+    def recent(self, limit: int) -> list[RequestTrail]:
+        """
+        Give the requests under way and those that ended last, newest first.
+        """
+        found: list[RequestTrail] = []
+        for table in (self._running, self._ended):
+            for name in reversed(table):
+                if len(found) == limit:
+                    return found
+                found.append(table[name])
+        return found
