@@ -41,12 +41,15 @@ from eliop2p.wire.events import (
     Leased,
     Locate,
     Located,
+    Probe,
+    Probed,
     PublishObject,
+    Rumour,
 )
 
 _T = TypeVar("_T")
 
-OneWay = Have | Gone | Leased | PublishObject | ForgetObject | Goodbye
+OneWay = Have | Gone | Leased | PublishObject | ForgetObject | Rumour | Goodbye
 """
 Messages that nothing answers.
 """
@@ -861,7 +864,7 @@ class IPeerLinks(Interface):
     Connections to the other members, made when needed and kept.
     """
 
-    def ask(peer: PeerInfo, request: Locate | FindObject) -> "Deferred[Any]":
+    def ask(peer: PeerInfo, request: Locate | FindObject | Probe) -> "Deferred[Any]":
         """
         Send a request and wait for its answer, a bounded time.
 
@@ -870,7 +873,7 @@ class IPeerLinks(Interface):
             request: Its request id is set by the link; what it holds is ignored.
 
         Returns:
-            The :class:`Located` or :class:`FoundObject`.
+            The :class:`Located`, :class:`FoundObject` or :class:`Probed`.
 
         Raises:
             PeerError: There is no such answer (in the Deferred).
@@ -920,6 +923,11 @@ class IPeerRequests(Interface):
     def find_object(node_id: str, request: FindObject) -> "Deferred[FoundObject]":
         """
         Answer as a home, when there is an answer. Cancelled when the asker goes.
+        """
+
+    def probe(node_id: str, request: Probe) -> "Deferred[Probed]":
+        """
+        Tell whether a member is alive. Cancelled when the asker goes.
         """
 
     def told(node_id: str, message: OneWay) -> None:

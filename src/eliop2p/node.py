@@ -45,6 +45,8 @@ from eliop2p.model.chunk import ChunkId
 from eliop2p.model.trail import Trails
 from eliop2p.net.listening import opening
 from eliop2p.node_metrics import Counted, observe_node
+from eliop2p.p2p.gossip import Beliefs
+from eliop2p.p2p.gossip_service import Gossip, GossipedMembers
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm
@@ -126,6 +128,9 @@ class Node(MultiService):
             selection_k=config.p2p.selection_k,
             upload_slots=config.p2p.upload_slots,
         )
+        self._gossiped = GossipedMembers(self.members)
+        self.gossip = self._make_gossip()
+        self.gossip.setServiceParent(self)
         self._source = ReportedSource(self.swarm.transfers)
         self.chunks = self._make_chunks()
         self._record_store = RecordStore(
@@ -167,6 +172,22 @@ class Node(MultiService):
             max_peers=self._config.p2p.max_peers,
         )
         return self.links
+
+    def _make_gossip(self) -> Gossip:
+        world = self._world
+        # A later life of this node counts for more than an earlier one.
+        incarnation = int(world.clock.seconds() * 1000)
+        gossip = Gossip(
+            Beliefs(self.me, incarnation),
+            self.swarm.links,
+            clock=world.clock,
+            rng=world.rng,
+            changed=self._gossiped.changed,
+            seeds=self._config.p2p.seeds,
+        )
+        self._gossiped.gossip = gossip
+        self.swarm.requests.gossip = gossip
+        return gossip
 
     def _make_tier(self, name: str, key: str, size: int, path: str) -> ICacheBackend:
         cache = self._config.cache
@@ -214,7 +235,7 @@ class Node(MultiService):
         return ControlService(
             self.me,
             plane,
-            self.members,
+            self._gossiped,
             load=self._load,
             holdings=lambda: (chunk_id for chunk_id, _ in self.chunks.holdings()),
             clock=world.clock,
@@ -329,6 +350,7 @@ class Node(MultiService):
 
     async def _find(self) -> None:
         await self.members.start()
+        self.gossip.introduce(tuple(self.members.current().peers.values()))
         await self.chunks.start()
         self._ready = True
         _log.info(

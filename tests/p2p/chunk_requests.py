@@ -10,7 +10,16 @@ from eliop2p.interfaces import IChunkReading, IPeerRequests, OneWay
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
-from eliop2p.wire.events import FindObject, FoundObject, Get, Locate, Located, Verdict
+from eliop2p.wire.events import (
+    FindObject,
+    FoundObject,
+    Get,
+    Locate,
+    Located,
+    Probe,
+    Probed,
+    Verdict,
+)
 
 DIGEST = Digest(b"d" * 32)
 
@@ -118,6 +127,12 @@ class ChunkRequests:
         )
         self.finding.append((request, answer))
         return answer
+
+    def probe(self, node_id: str, request: Probe) -> Deferred[Probed]:
+        """
+        Be alive.
+        """
+        return succeed(Probed(request.request_id, True, ()))
 
     def told(self, node_id: str, message: OneWay) -> None:
         """

@@ -5,6 +5,7 @@ Hypothesis strategies for every message.
 from hypothesis import strategies as st
 
 from eliop2p.model.chunk import ChunkId, Digest, ObjectId
+from eliop2p.model.peer import PeerInfo
 from eliop2p.model.record import MAX_RECORD
 from eliop2p.wire import events
 
@@ -22,6 +23,22 @@ NODE_IDS = st.one_of(
 )
 RECORDS = st.one_of(st.binary(max_size=300), st.just(b"r" * MAX_RECORD))
 HOLDERS = st.builds(events.Holder, NODE_IDS, st.booleans())
+
+
+LABELS = st.text(max_size=60).filter(
+    lambda text: text.isprintable() and len(text.encode()) < 250
+)
+PORTS = st.integers(0, 2**16 - 1)
+PEERS = st.builds(
+    PeerInfo,
+    NODE_IDS,
+    LABELS,
+    PORTS,
+    PORTS,
+    LABELS,
+    st.integers(1, 2**32 - 1).map(lambda whole: whole / 1000),
+)
+UPDATES = st.builds(events.MemberUpdate, st.sampled_from(events.Standing), U64, PEERS)
 
 
 def tuples(items: st.SearchStrategy[object], most: int) -> st.SearchStrategy[object]:
@@ -75,6 +92,17 @@ MESSAGES: dict[type[object], st.SearchStrategy[events.Message]] = {
     events.Ping: st.builds(events.Ping, REQUEST_IDS),
     events.Pong: st.builds(events.Pong, REQUEST_IDS),
     events.Goodbye: st.builds(events.Goodbye),
+    events.Probe: st.builds(
+        events.Probe,
+        REQUEST_IDS,
+        NODE_IDS,
+        st.booleans(),
+        tuples(UPDATES, 4),
+    ),
+    events.Probed: st.builds(
+        events.Probed, REQUEST_IDS, st.booleans(), tuples(UPDATES, 4)
+    ),
+    events.Rumour: st.builds(events.Rumour, tuples(UPDATES, 4)),
 }
 """
 A strategy for each class of message.

@@ -27,6 +27,26 @@ class PeerInfo:
     weight: float = 1.0
 
 
+_SEED = "seed "
+"""
+What the name of a node never begins with.
+"""
+
+
+def seed_peer(host: str, port: int) -> PeerInfo:
+    """
+    Make what stands for whoever is at an address.
+    """
+    return PeerInfo(f"{_SEED}{host}:{port}", host, port)
+
+
+def is_seed(peer: PeerInfo) -> bool:
+    """
+    Tell whether only the address of a peer is known.
+    """
+    return peer.node_id.startswith(_SEED)
+
+
 @attrs.frozen
 class Membership:
     """

@@ -28,6 +28,8 @@ from eliop2p.wire.events import (
     Locate,
     Located,
     Message,
+    Probe,
+    Probed,
 )
 
 LOCATE_TIMEOUT = 5.0
@@ -41,7 +43,7 @@ PROGRESS_TIMEOUT = 10.0
 Seconds without a byte after which a download fails.
 """
 
-Result = Located | FoundObject | Done
+Result = Located | FoundObject | Done | Probed
 _Write = Callable[[int, memoryview], None]
 
 _ERRORS: dict[Fault, type[PeerError]] = {
@@ -104,7 +106,7 @@ class Calls:
         self._clock = clock
         self._calls: dict[int, _Call] = {}
 
-    def ask(self, request: Locate | FindObject) -> Deferred[Result]:
+    def ask(self, request: Locate | FindObject | Probe) -> Deferred[Result]:
         """
         Send a request that one message answers.
         """
@@ -119,7 +121,7 @@ class Calls:
 
     def _open(
         self,
-        request: Locate | FindObject | Get,
+        request: Locate | FindObject | Get | Probe,
         patience: float,
         write: _Write | None = None,
         offset: int = 0,

@@ -15,12 +15,12 @@ from zope.interface import implementer
 
 from eliop2p.base.errors import PeerBusy, PeerUnreachable, RemoteProtocolError
 from eliop2p.interfaces import INetwork, IPeerLinks, IPeerRequests, IWorker, OneWay
-from eliop2p.model.peer import PeerInfo
+from eliop2p.model.peer import PeerInfo, is_seed
 from eliop2p.p2p.connections import Connections
 from eliop2p.p2p.protocol import PeerConnection
 from eliop2p.p2p.pulse import PING_AFTER
 from eliop2p.wire.codec import encode
-from eliop2p.wire.events import Done, FindObject, Get, Goodbye, Locate
+from eliop2p.wire.events import Done, FindObject, Get, Goodbye, Locate, Probe
 from eliop2p.wire.session import MAX_OUTBOUND, ProofRefused, Role, Session
 
 CONNECT_TIMEOUT = 3.0
@@ -156,7 +156,9 @@ class PeerLinks:
         """
         return Deferred.fromCoroutine(self._close())
 
-    def ask(self, peer: PeerInfo, request: Locate | FindObject) -> Deferred[Any]:
+    def ask(
+        self, peer: PeerInfo, request: Locate | FindObject | Probe
+    ) -> Deferred[Any]:
         """
         Send a request and wait for its answer: see :class:`IPeerLinks`.
         """
@@ -192,7 +194,9 @@ class PeerLinks:
         """
         return not self._closed and not self._proved.suspected(node_id)
 
-    async def _ask(self, peer: PeerInfo, request: Locate | FindObject) -> object:
+    async def _ask(
+        self, peer: PeerInfo, request: Locate | FindObject | Probe
+    ) -> object:
         connection = await self._connection(peer)
         return await connection.calls.ask(request)
 
@@ -265,7 +269,7 @@ class PeerLinks:
     def _build(self, role: Role, dial: _Dial | None) -> PeerConnection | None:
         if self._closed:
             return None
-        expected = "" if dial is None else dial.peer.node_id
+        expected = "" if dial is None or is_seed(dial.peer) else dial.peer.node_id
         connection = PeerConnection(
             Session(role, self._node_id, self._secret, self._nonce, expected),
             self._clock,
@@ -300,6 +304,12 @@ class PeerLinks:
             connection.abort("there are too many connections with this peer")
             return
         dial = self._dials.pop(connection.peer_id, None)
+        own = self._alive[connection]
+        if own is not None and is_seed(own.peer):
+            self._connected(self._dials.pop(own.peer.node_id, None), connection)
+        self._connected(dial, connection)
+
+    def _connected(self, dial: _Dial | None, connection: PeerConnection) -> None:
         if dial is None:
             return
         for message in dial.told:

@@ -31,6 +31,7 @@ from eliop2p.wire.events import (
     Message,
     Ping,
     Pong,
+    Probed,
 )
 from eliop2p.wire.session import Established, Event, Session
 
@@ -316,7 +317,7 @@ class PeerConnection(Protocol):
 
     def _handle(self, event: Event) -> None:
         match event:
-            case Data() | Done() | Fail() | Located() | FoundObject():
+            case Data() | Done() | Fail() | Located() | FoundObject() | Probed():
                 self.calls.answered(event)
             case Established():
                 self._established()

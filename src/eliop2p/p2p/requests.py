@@ -4,7 +4,7 @@ What a node does for its peers when they ask.
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -13,6 +13,7 @@ from eliop2p.interfaces import IChunkReading, ILocalChunks, IPeerRequests, OneWa
 from eliop2p.model.chunk import Digest
 from eliop2p.model.span import Span
 from eliop2p.p2p.attach import Standings, may_attach
+from eliop2p.p2p.gossip_service import Gossip
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.objects import ObjectHome
 from eliop2p.wire.events import (
@@ -26,7 +27,10 @@ from eliop2p.wire.events import (
     Leased,
     Locate,
     Located,
+    Probe,
+    Probed,
     PublishObject,
+    Rumour,
     Verdict,
 )
 
@@ -120,6 +124,9 @@ class PeerRequests:
         objects: This node as a home of objects.
         standings: How far this node is with chunks that it is getting.
         upload_slots: How many uploads may be under way; one peer gets half of them.
+
+    Attributes:
+        gossip: Answers probes; None while the node is only starting.
     """
 
     def __init__(
@@ -129,6 +136,7 @@ class PeerRequests:
         standings: Standings,
         upload_slots: int = 16,
     ) -> None:
+        self.gossip: Gossip | None = None
         self._home = home
         self._objects = objects
         self._standings = standings
@@ -168,10 +176,33 @@ class PeerRequests:
 
         return Deferred.fromCoroutine(found())
 
+    def probe(self, node_id: str, request: Probe) -> "Deferred[Probed]":
+        """
+        Tell whether this node, or another one, is alive.
+
+        Raises:
+            PeerMissing: This node is only starting (in the Deferred).
+        """
+        if self.gossip is None:
+            return fail(PeerMissing("this node is only starting"))
+        return Deferred.fromCoroutine(self.gossip.probed(node_id, request))
+
     def told(self, node_id: str, message: OneWay) -> None:
         """
         Take a one-way message.
         """
+        match message:
+            case Have() | Gone() | Leased():
+                self._told_of_chunks(node_id, message)
+            case PublishObject() | ForgetObject():
+                self._told_of_object(node_id, message)
+            case Rumour(updates) if self.gossip is not None:
+                self.gossip.heard(updates)
+            case Goodbye():
+                self._home.lost(node_id)
+                self._objects.lost(node_id)
+
+    def _told_of_chunks(self, node_id: str, message: Have | Gone | Leased) -> None:
         match message:
             case Have(chunks):
                 for chunk_id, digest in chunks:
@@ -181,11 +212,6 @@ class PeerRequests:
                     self._home.gone(node_id, chunk_id)
             case Leased(chunk_id, reader):
                 self._home.leased(chunk_id, reader)
-            case PublishObject() | ForgetObject():
-                self._told_of_object(node_id, message)
-            case Goodbye():
-                self._home.lost(node_id)
-                self._objects.lost(node_id)
 
     def _told_of_object(
         self, node_id: str, message: PublishObject | ForgetObject

@@ -14,9 +14,11 @@ from eliop2p.wire.events import (
     Get,
     Locate,
     Located,
+    Probe,
+    Probed,
 )
 
-Asked = Locate | FindObject | Get | Cancel | OneWay
+Asked = Locate | FindObject | Get | Probe | Cancel | OneWay
 """
 What a peer may send that is not an answer.
 """
@@ -41,7 +43,7 @@ class Serving:
         self._peer_id = peer_id
         self._requests = requests
         self._output = output
-        self._finding: dict[int, Deferred[FoundObject]] = {}
+        self._finding: dict[int, Deferred[FoundObject] | Deferred[Probed]] = {}
 
     def take(self, message: Asked) -> None:
         """
@@ -57,6 +59,8 @@ class Serving:
                 self._locate(message)
             case FindObject():
                 self._find(message)
+            case Probe():
+                self._probe(message)
             case Cancel(request_id=request_id):
                 finding = self._finding.get(request_id)
                 if finding is not None:
@@ -92,10 +96,17 @@ class Serving:
         self._finding[request.request_id] = answer
         self._finish(request.request_id, answer)
 
+    def _probe(self, request: Probe) -> None:
+        answer = maybeDeferred(self._requests.probe, self._peer_id, request)
+        self._finding[request.request_id] = answer
+        self._finish(request.request_id, answer)
+
     def _finish(
-        self, request_id: int, answer: Deferred[Located] | Deferred[FoundObject]
+        self,
+        request_id: int,
+        answer: Deferred[Located] | Deferred[FoundObject] | Deferred[Probed],
     ) -> None:
-        def ended(message: Located | FoundObject | Fail) -> None:
+        def ended(message: Located | FoundObject | Probed | Fail) -> None:
             self._finding.pop(request_id, None)
             self._output.send(message)
 

@@ -13,10 +13,12 @@ from typing import cast
 import attrs
 
 from eliop2p.base.errors import LocalProtocolError, RemoteProtocolError
+from eliop2p.model.peer import PeerInfo
 from eliop2p.model.record import MAX_RECORD
 from eliop2p.wire.events import (
     MAX_BATCH,
     MAX_HOLDERS,
+    MAX_UPDATES,
     MINOR,
     Cancel,
     Data,
@@ -35,11 +37,16 @@ from eliop2p.wire.events import (
     Leased,
     Locate,
     Located,
+    MemberUpdate,
     Message,
     Ping,
     Pong,
+    Probe,
+    Probed,
     Proof,
     PublishObject,
+    Rumour,
+    Standing,
     Verdict,
 )
 from eliop2p.wire.fields import (
@@ -49,12 +56,14 @@ from eliop2p.wire.fields import (
     choice,
     fixed,
     flag,
+    label,
     name,
     number,
     optional,
     pair,
     record,
     several,
+    thousandths,
 )
 
 MAX_CONTROL = 128 * 1024
@@ -77,6 +86,24 @@ _OBJECT = ("object_id", fixed(32))
 _TICKET = ("ticket", number(8))
 _RECORD = ("record", blob(MAX_RECORD))
 _HOLDER = record(Holder, _NODE, ("complete", flag()))
+
+
+_PEER = record(
+    PeerInfo,
+    _NODE,
+    ("host", label(253)),
+    ("port", number(2)),
+    ("proxy_port", number(2)),
+    ("zone", label(255)),
+    ("weight", thousandths()),
+)
+_UPDATE = record(
+    MemberUpdate,
+    ("standing", choice(Standing)),
+    ("incarnation", number(8)),
+    ("node", _PEER),
+)
+_UPDATES = ("updates", several(_UPDATE, MAX_UPDATES))
 
 
 @attrs.frozen
@@ -151,6 +178,16 @@ FRAMES = (
     _frame(17, Ping, _REQUEST),
     _frame(18, Pong, _REQUEST),
     _frame(19, Goodbye),
+    _frame(
+        20,
+        Probe,
+        _REQUEST,
+        ("target", name()),
+        ("whole", flag()),
+        _UPDATES,
+    ),
+    _frame(21, Probed, _REQUEST, ("reached", flag()), _UPDATES),
+    _frame(22, Rumour, _UPDATES),
 )
 """
 Every type of frame: the protocol as a table.

@@ -11,6 +11,7 @@ from enum import IntEnum
 import attrs
 
 from eliop2p.model.chunk import ChunkId, Digest, ObjectId
+from eliop2p.model.peer import PeerInfo
 
 MAJOR = 1
 MINOR = 0
@@ -27,6 +28,12 @@ The most chunks in one HAVE or GONE.
 MAX_HOLDERS = 16
 """
 The most holders in one LOCATED, and rejected nodes in one LOCATE.
+"""
+
+
+MAX_UPDATES = 128
+"""
+The most members that one message tells of.
 """
 
 
@@ -371,6 +378,87 @@ class Goodbye:
     """
 
 
+class Standing(IntEnum):
+    """
+    What a node believes of a member.
+    """
+
+    ALIVE = 1
+    SUSPECT = 2
+    """
+    It did not answer; unless it contradicts soon it counts as dead.
+    """
+    DEAD = 3
+    LEFT = 4
+    """
+    It said that it goes.
+    """
+
+
+@attrs.frozen
+class MemberUpdate:
+    """
+    News of a member.
+
+    Attributes:
+        standing: How it is.
+        incarnation: Only the member itself raises it: of two beliefs the one about the
+            later incarnation holds.
+        node: The member.
+    """
+
+    standing: Standing
+    incarnation: int
+    node: PeerInfo
+
+
+@attrs.frozen
+class Probe:
+    """
+    Asks whether a member is alive, and tells of members.
+
+    Attributes:
+        request_id: For the answer.
+        target: Who is meant; when that is another than the one who is asked, it is to
+            find out.
+        whole: Whether the asker wants to be told of every member.
+        updates: News, at most :data:`MAX_UPDATES`.
+    """
+
+    request_id: int
+    target: str
+    whole: bool
+    updates: tuple[MemberUpdate, ...]
+
+
+@attrs.frozen
+class Probed:
+    """
+    Answers :class:`Probe`.
+
+    Attributes:
+        request_id: Of the question.
+        reached: Whether the target is alive.
+        updates: News, at most :data:`MAX_UPDATES`.
+    """
+
+    request_id: int
+    reached: bool
+    updates: tuple[MemberUpdate, ...]
+
+
+@attrs.frozen
+class Rumour:
+    """
+    One-way: news of members.
+
+    Attributes:
+        updates: At most :data:`MAX_UPDATES`.
+    """
+
+    updates: tuple[MemberUpdate, ...]
+
+
 Message = (
     Hello
     | Proof
@@ -391,4 +479,7 @@ Message = (
     | Ping
     | Pong
     | Goodbye
+    | Probe
+    | Probed
+    | Rumour
 )

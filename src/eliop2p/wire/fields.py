@@ -205,6 +205,49 @@ def blob(most: int) -> Field:
     return Field(f"u32 length (at most {most}), bytes", 4 + most, write, read)
 
 
+def label(most: int) -> Field:
+    """
+    A printable text, which may be empty.
+    """
+
+    def write(value: object) -> bytes:
+        data = value.encode() if isinstance(value, str) else None
+        if data is None or len(data) > most:
+            raise LocalProtocolError(f"a field takes a text of at most {most} bytes")
+        return len(data).to_bytes(1, "big") + data
+
+    def read(reader: Reader) -> str:
+        data = reader.take(reader.number(1))
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            raise RemoteProtocolError("a text that is not UTF-8") from None
+        if len(data) > most or not text.isprintable():
+            raise RemoteProtocolError("a text that cannot be shown")
+        return text
+
+    return Field(f"u8 length (at most {most}), UTF-8", 1 + most, write, read)
+
+
+def thousandths() -> Field:
+    """
+    A positive number to three places.
+    """
+    whole = number(4, least=1)
+
+    def write(value: object) -> bytes:
+        if not isinstance(value, int | float):
+            raise LocalProtocolError(f"{value!r} is no number")
+        return whole.write(round(value * 1000))
+
+    def read(reader: Reader) -> float:
+        thousand = whole.read(reader)
+        assert isinstance(thousand, int)
+        return thousand / 1000
+
+    return Field(f"{whole.name}, thousandths", 4, write, read)
+
+
 def several(item: Field, most: int) -> Field:
     """
     At most so many values of one kind, after their count in two bytes.

@@ -42,8 +42,11 @@ from eliop2p.wire.events import (
     Message,
     Ping,
     Pong,
+    Probe,
+    Probed,
     Proof,
     PublishObject,
+    Rumour,
 )
 
 MAX_INBOUND = 256
@@ -58,8 +61,8 @@ The most open requests of our own, pings apart.
 
 _LAST_ID = 2**32 - 1
 
-Request = Locate | FindObject | Get | Ping
-Answer = Located | FoundObject | Data | Done | Fail | Pong
+Request = Locate | FindObject | Get | Probe | Ping
+Answer = Located | FoundObject | Data | Done | Probed | Fail | Pong
 
 
 class Role(Enum):
@@ -87,6 +90,7 @@ ANSWERS: dict[type[Message], frozenset[type[Message]]] = {
     Locate: frozenset({Located, Fail}),
     FindObject: frozenset({FoundObject, Fail}),
     Get: frozenset({Data, Done, Fail}),
+    Probe: frozenset({Probed, Fail}),
     Ping: frozenset({Pong}),
 }
 """
@@ -95,7 +99,7 @@ What may answer each request. All but DATA end it; a cancelled request is ended 
 
 _ANSWERING = frozenset[type[Message]]().union(*ANSWERS.values())
 _ONE_WAY: frozenset[type[Message]] = frozenset(
-    {Have, Gone, Leased, PublishObject, ForgetObject}
+    {Have, Gone, Leased, PublishObject, ForgetObject, Rumour}
 )
 
 ACCEPTED: dict[State, frozenset[type[Message]]] = {
@@ -134,12 +138,14 @@ Event = (
     | Locate
     | FindObject
     | Get
+    | Probe
     | Cancel
     | Have
     | Gone
     | Leased
     | PublishObject
     | ForgetObject
+    | Rumour
     | Goodbye
 )
 """
@@ -265,9 +271,11 @@ class Session:
         if kind not in ACCEPTED[self._state]:
             raise RemoteProtocolError(f"{kind.__name__} {self._state.value}")
         match message:
-            case Located() | FoundObject() | Data() | Done() | Fail() | Pong():
+            case (
+                Located() | FoundObject() | Data() | Done() | Probed() | Fail() | Pong()
+            ):
                 return self._accept_answer(message)
-            case Locate() | FindObject() | Get() | Ping():
+            case Locate() | FindObject() | Get() | Probe() | Ping():
                 return self._accept_request(message)
             case Cancel():
                 return message if message.request_id in self._inbound else None
@@ -359,9 +367,9 @@ class Session:
             raise LocalProtocolError(f"{kind.__name__} cannot be sent now")
         data = encode(message)
         match message:
-            case Locate() | FindObject() | Get() | Ping():
+            case Locate() | FindObject() | Get() | Probe() | Ping():
                 self._note_request(message)
-            case Located() | FoundObject() | Done() | Fail():
+            case Located() | FoundObject() | Done() | Probed() | Fail():
                 self._check_answer(message.request_id, kind)
                 del self._inbound[message.request_id]
             case Cancel() if message.request_id not in self._outbound:
