@@ -2,46 +2,26 @@
 A node, put together: the only module that knows every concrete class.
 """
 
-import random
-from collections.abc import Callable
-
-import attrs
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.web.iweb import IAgent
 
 from eliop2p import __version__
 from eliop2p.admin.server import admin_site
 from eliop2p.admin.service import AdminServer
 from eliop2p.admin.status import ControlStatus, NodeStatus
 from eliop2p.base.config import NodeConfig
-from eliop2p.base.config_control import ControlPlaneConfig
 from eliop2p.base.metrics import Metrics
-from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.records import RecordStore
-from eliop2p.cache.registry import find_backend
-from eliop2p.control.client import HttpControlPlane, NullControlPlane
-from eliop2p.control.etcd import EtcdControlPlane, lease_seconds
-from eliop2p.control.etcd_gateway import EtcdGateway
 from eliop2p.control.lifecycle import PlaneState
 from eliop2p.control.service import ControlService
 from eliop2p.eviction import Eviction
 from eliop2p.identity import describe_node, node_name, p2p_address, usable_directory
 from eliop2p.interfaces import (
-    BackendSettings,
     CacheUsage,
-    IBodySender,
-    ICacheBackend,
-    IControlPlane,
-    INetwork,
     IPeerRequests,
-    IStreamTransport,
-    IWorker,
     NodeLoad,
 )
-from eliop2p.model.chunk import ChunkId
 from eliop2p.model.trail import Trails
 from eliop2p.net.listening import opening
 from eliop2p.node_metrics import Counted, observe_node
@@ -50,6 +30,7 @@ from eliop2p.p2p.gossip_service import Gossip, GossipedMembers
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm
+from eliop2p.parts import Surroundings, make_chunks, make_plane
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.recording import Recording
@@ -66,30 +47,6 @@ TRAIL_BYTES = 32 * 1024 * 1024
 """
 The most memory for how past requests were answered.
 """
-
-
-@attrs.frozen
-class Surroundings:
-    """
-    The world that a node lives in.
-
-    Attributes:
-        clock: Time; its seconds count from the epoch.
-        network: Connections.
-        worker: Threads, or what stands for them.
-        agent: HTTP towards the control plane.
-        make_sender: Makes the outgoing side of a client's connection.
-        rng: Randomness for choices and names.
-        nonce: 32 bytes that nobody can guess.
-    """
-
-    clock: IReactorTime
-    network: INetwork
-    worker: IWorker
-    agent: IAgent
-    make_sender: Callable[[IStreamTransport], IBodySender]
-    rng: random.Random
-    nonce: Callable[[], bytes]
 
 
 class Node(MultiService):
@@ -132,7 +89,7 @@ class Node(MultiService):
         self.gossip = self._make_gossip()
         self.gossip.setServiceParent(self)
         self._source = ReportedSource(self.swarm.transfers)
-        self.chunks = self._make_chunks()
+        self.chunks = make_chunks(config, self._source, world)
         self._record_store = RecordStore(
             str(self._directory / "objects.db"), world.worker
         )
@@ -189,52 +146,11 @@ class Node(MultiService):
         self.swarm.requests.gossip = gossip
         return gossip
 
-    def _make_tier(self, name: str, key: str, size: int, path: str) -> ICacheBackend:
-        cache = self._config.cache
-        settings = BackendSettings(
-            size,
-            path,
-            cache.eviction_threshold,
-            cache.eviction_target,
-            cache.eviction,
-            cache.min_free,
-            cache.scrub_rate,
-        )
-        return find_backend(name, key).make(
-            settings, self._world.worker, self._world.clock, self._dropped
-        )
-
-    def _dropped(self, chunk_id: ChunkId) -> None:
-        self.chunks.dropped(chunk_id)
-
-    def _make_chunks(self) -> ChunkManager:
-        cache = self._config.cache
-        disk = None
-        if cache.disk_cache_size:
-            path = usable_directory(cache.disk_cache_path, "[cache] disk_cache_path")
-            disk = self._make_tier(
-                cache.disk_backend, "disk_backend", cache.disk_cache_size, str(path)
-            )
-        memory = self._make_tier(
-            cache.memory_backend, "memory_backend", cache.memory_cache_size, ""
-        )
-        return ChunkManager(
-            memory,
-            disk,
-            self._source,
-            self._world.worker,
-            self._world.clock,
-            inflight_bytes=self._config.limits.inflight_memory,
-        )
-
     def _make_control(self) -> ControlService:
         config, world = self._config.control_plane, self._world
-        plane: IControlPlane = NullControlPlane()
-        if config.endpoint:
-            plane = self._make_plane(config)
         return ControlService(
             self.me,
-            plane,
+            make_plane(config, world),
             self._gossiped,
             load=self._load,
             holdings=lambda: (chunk_id for chunk_id, _ in self.chunks.holdings()),
@@ -242,18 +158,6 @@ class Node(MultiService):
             rng=world.rng,
             interval=config.heartbeat_interval_sec,
         )
-
-    def _make_plane(
-        self, config: ControlPlaneConfig
-    ) -> HttpControlPlane | EtcdControlPlane:
-        world = self._world
-        if config.is_etcd:
-            urls = [place.url for place in config.addresses]
-            gateway = EtcdGateway(urls, world.agent, world.clock)
-            lease = lease_seconds(config.heartbeat_interval_sec)
-            return EtcdControlPlane(gateway, world.clock, lease)
-        token = config.token.reveal().encode() if config.token else b""
-        return HttpControlPlane(config.url, world.agent, token, world.clock)
 
     def _make_admin(self) -> AdminServer:
         config = self._config.admin

@@ -20,7 +20,8 @@ from eliop2p.net.network import ReactorNetwork
 from eliop2p.net.sender import make_sender
 from eliop2p.net.tls import trusting_policy
 from eliop2p.net.worker import ThreadWorker
-from eliop2p.node import Node, Surroundings
+from eliop2p.node import Node
+from eliop2p.parts import Surroundings
 
 _SECTIONS = (
     *("general", "proxy", "cache", "p2p"),

@@ -13,7 +13,8 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import StartError
-from eliop2p.cache.disk import DirectoryBackend, DirectoryFactory
+from eliop2p.cache.disk import DirectoryBackend
+from eliop2p.cache.disk_factory import DirectoryFactory
 from eliop2p.cache.files import ChunkFiles
 from eliop2p.cache.layout import FOLDERS, ChunkName
 from eliop2p.interfaces import (

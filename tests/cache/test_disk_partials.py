@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from eliop2p.cache.disk import DirectoryFactory
+from eliop2p.cache.disk_factory import DirectoryFactory
 from eliop2p.cache.partial_layout import PARTIAL, PartialName
 from eliop2p.interfaces import BackendSettings, ICacheBackend
 from eliop2p.model.chunk import Chunk

@@ -17,7 +17,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import StartError
-from eliop2p.cache.disk import DirectoryFactory
+from eliop2p.cache.disk_factory import DirectoryFactory
 from eliop2p.cache.lmdb_backend import LmdbBackend
 from eliop2p.cache.lmdb_factory import LmdbFactory
 from eliop2p.cache.lmdb_files import LmdbFiles

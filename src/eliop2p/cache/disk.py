@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from eliop2p.base.errors import CorruptChunk
@@ -30,7 +29,6 @@ from eliop2p.interfaces import (
     BackendSettings,
     CacheUsage,
     ICacheBackend,
-    ICacheBackendFactory,
     IChunkHandle,
     IPartialChunks,
     IWorker,
@@ -397,26 +395,3 @@ class DirectoryBackend:
             return
         if await self._readers.unreadable(entry, error):
             self._corrupt_scrubbed += 1
-
-
-@implementer(IPlugin, ICacheBackendFactory)
-class DirectoryFactory:
-    """
-    Makes the disk tier.
-    """
-
-    name = "directory"
-
-    def make(
-        self,
-        settings: BackendSettings,
-        worker: IWorker,
-        clock: IReactorTime,
-        dropped: Callable[[ChunkId], None],
-    ) -> ICacheBackend:
-        """
-        Claim the directory and make a backend.
-        """
-        files = ChunkFiles(settings.path, settings.min_free)
-        files.claim()
-        return DirectoryBackend(files, settings, worker, clock, dropped)

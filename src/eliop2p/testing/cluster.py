@@ -19,7 +19,8 @@ from eliop2p.control.server_service import build_control
 from eliop2p.http1.message import Header, RequestHead
 from eliop2p.interfaces import IStreamTransport
 from eliop2p.net.sender import TransportSender
-from eliop2p.node import Node, Surroundings
+from eliop2p.node import Node
+from eliop2p.parts import Surroundings
 from eliop2p.testing.simagent import network_agent
 from eliop2p.testing.simclient import Answer, read_through
 from eliop2p.testing.simclock import SimClock, advance_until, let_pass

@@ -1,0 +1,120 @@
+"""
+Parts of a node, made from its configuration.
+"""
+
+import random
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.iweb import IAgent
+
+from eliop2p.base.config import NodeConfig
+from eliop2p.base.config_control import ControlPlaneConfig
+from eliop2p.base.config_sections import CacheConfig
+from eliop2p.cache.chunk_manager import ChunkManager
+from eliop2p.cache.registry import find_backend
+from eliop2p.control.client import HttpControlPlane, NullControlPlane
+from eliop2p.control.etcd import EtcdControlPlane, lease_seconds
+from eliop2p.control.etcd_gateway import EtcdGateway
+from eliop2p.identity import usable_directory
+from eliop2p.interfaces import (
+    BackendSettings,
+    IBodySender,
+    ICacheBackend,
+    IChunkSource,
+    IControlPlane,
+    INetwork,
+    IStreamTransport,
+    IWorker,
+)
+from eliop2p.model.chunk import ChunkId
+
+
+@attrs.frozen
+class Surroundings:
+    """
+    The world that a node lives in.
+
+    Attributes:
+        clock: Time; its seconds count from the epoch.
+        network: Connections.
+        worker: Threads, or what stands for them.
+        agent: HTTP towards the control plane.
+        make_sender: Makes the outgoing side of a client's connection.
+        rng: Randomness for choices and names.
+        nonce: 32 bytes that nobody can guess.
+    """
+
+    clock: IReactorTime
+    network: INetwork
+    worker: IWorker
+    agent: IAgent
+    make_sender: Callable[[IStreamTransport], IBodySender]
+    rng: random.Random
+    nonce: Callable[[], bytes]
+
+
+def make_chunks(
+    config: NodeConfig, source: IChunkSource, world: Surroundings
+) -> ChunkManager:
+    """
+    Make the tiers and the door to their chunks.
+
+    Raises:
+        StartError: A directory cannot be used.
+    """
+    cache = config.cache
+
+    def dropped(chunk_id: ChunkId) -> None:
+        chunks.dropped(chunk_id)
+
+    def tier(name: str, key: str, size: int, path: str) -> ICacheBackend:
+        settings = _settings(cache, size, path)
+        return find_backend(name, key).make(
+            settings, world.worker, world.clock, dropped
+        )
+
+    disk = None
+    if cache.disk_cache_size:
+        path = usable_directory(cache.disk_cache_path, "[cache] disk_cache_path")
+        disk = tier(
+            cache.disk_backend, "disk_backend", cache.disk_cache_size, str(path)
+        )
+    memory = tier(cache.memory_backend, "memory_backend", cache.memory_cache_size, "")
+    chunks = ChunkManager(
+        memory,
+        disk,
+        source,
+        world.worker,
+        world.clock,
+        inflight_bytes=config.limits.inflight_memory,
+    )
+    return chunks
+
+
+def _settings(cache: CacheConfig, size: int, path: str) -> BackendSettings:
+    return BackendSettings(
+        size,
+        path,
+        cache.eviction_threshold,
+        cache.eviction_target,
+        cache.eviction,
+        cache.min_free,
+        cache.scrub_rate,
+    )
+
+
+def make_plane(config: ControlPlaneConfig, world: Surroundings) -> IControlPlane:
+    """
+    Make the way to the control plane that is configured.
+    """
+    if not config.endpoint:
+        return NullControlPlane()
+    if config.is_etcd:
+        urls = [place.url for place in config.addresses]
+        gateway = EtcdGateway(urls, world.agent, world.clock)
+        lease = lease_seconds(config.heartbeat_interval_sec)
+        return EtcdControlPlane(gateway, world.clock, lease)
+    token = config.token.reveal().encode() if config.token else b""
+    return HttpControlPlane(config.url, world.agent, token, world.clock)
