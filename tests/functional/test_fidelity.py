@@ -179,6 +179,17 @@ class Bench:
         return self._signer.sign(case, datetime.now(UTC))
 
 
+def _found(bench: Bench, case: Case) -> list[str]:
+    """
+    Compare a case; one that gets no answer at all differs, too.
+    """
+    try:
+        return bench.differences(case)
+    except (OSError, EOFError) as error:
+        bench.close()
+        return [f"  {error!r}"]
+
+
 def _compare(name: str, expected: Received, answer: Received) -> list[str]:
     if answer == expected:
         return []
@@ -219,7 +230,7 @@ def test_no_difference(
         bench.prepare()
         for seed in range(first, first + count):
             case = bench.maker.make(seed)
-            if found := bench.differences(case):
+            if found := _found(bench, case):
                 wrong.append("\n".join([f"seed {seed}: {case.name}", *found]))
     print(f"statuses: {dict(sorted(bench.statuses.items()))}")
     print(f"caches: {dict(sorted(bench.caches.items()))}")

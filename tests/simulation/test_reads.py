@@ -112,6 +112,26 @@ class ColdTests(ClusterCase):
                 self.assertTrue(request.is_right(answer, data))
         self.assertLess(cluster.store.sent, 4 * CHUNK)
 
+    def test_unsigned_ranges(self) -> None:
+        """
+        A cold read of a range whose bounds lie within chunks ends, whichever of its
+        chunks other nodes or a tier have already.
+        """
+        data = made_up("ranges", 8 * CHUNK + 77)
+        whole = b"bytes=%d-%d" % (CHUNK, 2 * CHUNK - 1)
+        for held in (None, b"bytes=0-0", whole):
+            for first, last in ((1, 2 * CHUNK), (CHUNK - 1, 3 * CHUNK + 5), (5, 9)):
+                for holder in (0, 1):
+                    cluster = self.make_cluster(Plan(nodes=2, seed=1))
+                    cluster.store.put(PATH, data)
+                    if held is not None:
+                        warm = Request(cluster.members[holder], PATH, held)
+                        cluster.wait(warm.send(cluster))
+                    part = b"bytes=%d-%d" % (first, last)
+                    request = Request(cluster.members[0], PATH, part)
+                    answer = cluster.wait(request.send(cluster))
+                    self.assertTrue(request.is_right(answer, data), (held, part))
+
 
 class RightsTests(ClusterCase):
     """

@@ -219,12 +219,16 @@ class ObjectReads:
             return await self._relay(read, response)
         origin = self._client_origin(read, record, part)
         small = record.version.size <= STREAMED_BYTES or read.fixed
-        first = layout.chunk(part.start // self._chunk_size).interval.stop
+        first = layout.chunk(part.start // self._chunk_size)
         over_soon = LastCall(self._clock, read.until).due
-        stop = part.stop if small or over_soon else min(first, part.stop)
+        stop = part.stop if small or over_soon else min(first.interval.stop, part.stop)
         if stop < part.stop:
             response.narrow()
-        origin.attach(BodyStream(response, part), stop)
+        stream = BodyStream(response, part)
+        origin.attach(stream, stop)
+        if first.start < part.start and first.interval.stop < stop:
+            # It is read from its beginning, which is not in this answer.
+            stream.skip(first)
         # What one answer of the store brings is claimed at once: a chunk that another
         # node read meanwhile would have left the store twice.
         claimed = min(stop - part.start, STREAMED_BYTES) // self._chunk_size

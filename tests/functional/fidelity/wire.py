@@ -41,7 +41,7 @@ class Sent:
     method: bytes
     target: bytes
     headers: tuple[Header, ...]
-    body: bytes = b""
+    body: bytes = attrs.field(default=b"", repr=False)
     expects: bool = False
 
     def head(self, prefix: bytes = b"") -> bytes:
@@ -139,6 +139,8 @@ class Wire:
             except (ConnectionError, EOFError):
                 if fresh:
                     raise
+            except TimeoutError as error:
+                raise TimeoutError(f"{sent} by {prefix!r} to {self._port}") from error
         raise AssertionError("unreachable")
 
     def _ask(self, sent: Sent, prefix: bytes) -> Received:
