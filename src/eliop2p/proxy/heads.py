@@ -245,6 +245,8 @@ def error_answer(
         505: b"HTTP Version Not Supported",
     }
     headers = [
+        # SDKs name a request in their messages by this header.
+        (b"x-amz-request-id", request_id.encode()),
         (b"Content-Type", b"application/xml"),
         (b"Content-Length", b"%d" % len(body)),
     ]
