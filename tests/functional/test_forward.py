@@ -15,7 +15,10 @@ from botocore.exceptions import ClientError
 
 from tests.functional.conftest import BUCKET
 from tests.functional.one_node import OneNode, make_node, say
+from tests.functional.stores import tls
+from tests.functional.stores.daemons import Daemons, missing
 from tests.functional.stores.store import REGION, RealStore, client
+from tests.functional.stores.tls import start_tls
 
 DOMAIN = "s3.lan"
 KEY = "same/key"
@@ -134,3 +137,93 @@ def test_tunnel(node: OneNode, rgw: RealStore) -> None:
     assert node.metric("eliop2p_tunnels_total") == 2
     assert node.metric("eliop2p_tunnels") == 0
     assert node.metric("eliop2p_tunnel_bytes_total") > 0
+
+
+def test_environment(node: OneNode, moto_store: RealStore, tmp_path: Path) -> None:
+    """
+    The AWS command line finds the node through its environment.
+    """
+    aws = shutil.which("aws", path="/usr/local/bin:/usr/bin")
+    if aws is None:
+        pytest.skip("aws is not installed; apt-get install awscli")
+    # To moto every name but localhost begins with a bucket.
+    (tmp_path / ".aws").mkdir()
+    style = "[default]\ns3 =\n  addressing_style = virtual\n"
+    (tmp_path / ".aws" / "config").write_text(style)
+    environment = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "HTTP_PROXY": node.url,
+        "http_proxy": node.url,
+        "NO_PROXY": "169.254.169.254,localhost,127.0.0.1",
+        "AWS_ACCESS_KEY_ID": moto_store.alice.access_key,
+        "AWS_SECRET_ACCESS_KEY": moto_store.alice.secret_key,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    for _ in range(2):
+        copied = subprocess.run(
+            [
+                *(aws, "--endpoint-url", f"http://{DOMAIN}"),
+                *("s3", "cp", f"s3://{BUCKET}/{KEY}", "-"),
+            ],
+            env=environment,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert copied.stdout == b"of moto", copied.stderr
+    assert node.metric("eliop2p_served_bytes_total") == 2 * len(b"of moto")
+
+
+@pytest.fixture
+def tls_port(moto_store: RealStore, tmp_path: Path) -> Iterator[int]:
+    """
+    Put TLS in front of moto's server.
+    """
+    absent = missing(*tls.PROGRAMS)
+    if absent is not None:
+        pytest.skip(f"{absent} is not installed; apt-get install {absent}")
+    directory = tmp_path / "tls"
+    directory.mkdir()
+    daemons = Daemons(directory)
+    try:
+        yield start_tls(daemons, moto_store.port)
+    finally:
+        daemons.stop()
+
+
+def test_tls(moto_store: RealStore, tls_port: int, tmp_path: Path) -> None:
+    """
+    Clients with an http endpoint read a store that speaks TLS, through the cache; those
+    with an https endpoint talk TLS to the store itself, through a tunnel.
+    """
+    s3 = client(moto_store.url, moto_store.alice)
+    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"in private")
+    certificate = tmp_path / "tls" / "cert.pem"
+    node = make_node(tmp_path / "node")
+    node.configure(
+        storage={
+            "type": "s3",
+            "endpoint": f"https://127.0.0.1:{tls_port}",
+            "ca_file": certificate,
+        }
+    )
+    node.start()
+    try:
+        plain = named(node, moto_store, "path", "127.0.0.1")
+        assert read(plain) == (b"in private", "MISS")
+        assert read(plain) == (b"in private", "HIT")
+        private = boto3.client(
+            "s3",
+            endpoint_url=f"https://127.0.0.1:{tls_port}",
+            region_name=REGION,
+            aws_access_key_id=moto_store.alice.access_key,
+            aws_secret_access_key=moto_store.alice.secret_key,
+            verify=str(certificate),
+            config=Config(proxies={"https": node.url}, retries={"max_attempts": 0}),
+        )
+        body = private.get_object(Bucket=BUCKET, Key=KEY)["Body"]
+        assert body.read() == b"in private"
+        assert node.metric("eliop2p_tunnels_total") == 1
+    finally:
+        node.close()
