@@ -178,6 +178,21 @@ class RangeTests(SynchronousTestCase):
             lambda: self.usable,
         )
 
+    def test_own_condition(self) -> None:
+        """
+        An If-Match of the client, which may be signed, is sent as the client wrote it.
+        """
+        own = (b"iF-mATCH", ETAG.strip(b'"'))
+        origin = ClientOrigin(
+            self.store,
+            RequestHead(b"GET", b"/b/k", (own,)),
+            LAYOUT.version,
+            None,
+            lambda: True,
+        )
+        origin.read(FakeSink(CHUNKS[1])).addErrback(lambda _: None)
+        self.assertEqual(self.store.heads[0].headers, (own, (b"Range", b"bytes=32-63")))
+
     def test_exact_range(self) -> None:
         """
         A chunk is asked for by its range, pinned to the version known.

@@ -70,6 +70,8 @@ RELAYED: tuple[tuple[bytes, tuple[Header, ...]], ...] = (
             *((b"Range", b"bytes=-0"), (b"Range", b"items=0-9"), (b"Range", b"x")),
             *((b"If-None-Match", b'"e"'), (b"If-Modified-Since", b"d")),
             *((b"If-Unmodified-Since", b"d"), (b"If-Range", b'"e"')),
+            *((b"If-Match", b"*"), (b"If-Match", b'W/"e"'), (b"If-Match", b"")),
+            (b"If-Match", b'"e", "f"'),
             (b"Origin", b"http://page"),
             (b"x-amz-server-side-encryption-customer-algorithm", b"AES256"),
             (b"x-amz-server-side-encryption-customer-key", b"k"),

@@ -45,7 +45,6 @@ _T = TypeVar("_T")
 _log = Logger()
 
 _RANGE = frozenset((b"range",))
-_IF_MATCH = frozenset((b"if-match",))
 
 
 @implementer(IBodyReceiver)
@@ -115,11 +114,13 @@ def _check_part(head: ResponseHead, wanted: Interval, version: ObjectVersion) ->
 
 def _ranged(head: RequestHead, wanted: Interval, version: ObjectVersion) -> RequestHead:
     """
-    Ask for a range of the version known, and for no other.
+    Ask for a range of the version known, and for no other. A condition of the client's
+    own may be signed, and stays as it is.
     """
-    return head.without(_RANGE | _IF_MATCH).adding(
-        (b"Range", range_header(wanted)), (b"If-Match", version.etag)
-    )
+    ranged = head.without(_RANGE).adding((b"Range", range_header(wanted)))
+    if head.get(b"if-match") is None:
+        ranged = ranged.adding((b"If-Match", version.etag))
+    return ranged
 
 
 @implementer(IChunkOrigin)

@@ -191,6 +191,17 @@ def _is_plain(head: RequestHead) -> bool:
     return True
 
 
+def _one_etag(value: bytes) -> bytes | None:
+    """
+    Read an If-Match that names one version, and give its ETag without quotes; some SDKs
+    send none. A star, a list and a weak ETag name no version.
+    """
+    etag = value.strip(b'"')
+    if not etag or etag == b"*" or b'"' in etag or b"," in etag:
+        return None
+    return etag
+
+
 def _plan_read(head: RequestHead, place: Place) -> ReadObject | None:
     path, query = split_target(head.target)
     version_id = _version_id(query)
@@ -201,14 +212,15 @@ def _plan_read(head: RequestHead, place: Place) -> ReadObject | None:
     if key is None or len(ranges) > 1 or len(if_match) > 1:
         return None
     wanted = parse_range(ranges[0]) if ranges else None
-    if ranges and wanted is None:
+    etag = _one_etag(if_match[0]) if if_match else None
+    if (ranges and wanted is None) or (if_match and etag is None):
         return None
     covered = signed_headers(head)
     return ReadObject(
         key,
         wanted,
         bool(ranges) and (covered is None or b"range" in covered),
-        if_match[0].strip(b'"') if if_match else None,
+        etag,
         b"enabled" if (head.get(_CHECKSUM_MODE) or b"").lower() == b"enabled" else b"",
     )
 
