@@ -7,8 +7,8 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from eliop2p import __version__
-from eliop2p.admin.server import admin_site
-from eliop2p.admin.service import AdminServer
+from eliop2p.admin.frame import Sights
+from eliop2p.admin.port import make_admin
 from eliop2p.admin.status import ControlStatus, NodeStatus
 from eliop2p.base.config import NodeConfig
 from eliop2p.base.metrics import Metrics
@@ -159,23 +159,20 @@ class Node(MultiService):
             interval=config.heartbeat_interval_sec,
         )
 
-    def _make_admin(self) -> AdminServer:
-        config = self._config.admin
-        token = config.token.reveal().encode() if config.token else b""
+    def _make_admin(self) -> MultiService:
+        clock = self._world.clock
         eviction = Eviction(
             self._record_store, self._records, self.chunks, self._world.worker
         )
-        site = admin_site(
-            self.metrics,
+        sights = Sights(
             self.status,
-            token,
-            self._world.clock,
-            evict=eviction.evict,
-            trails=self.trails,
+            self.metrics,
+            self.trails,
+            lambda: self.swarm.transfers.scores.standings(clock.seconds()),
+            clock.seconds,
         )
-        return AdminServer(
-            site, self._world.network, config.bind_address, config.listen_port
-        )
+        config, network = self._config.admin, self._world.network
+        return make_admin(config, network, clock, sights, eviction.evict)
 
     def _make_proxy(self) -> ProxyServer:
         config, world = self._config, self._world

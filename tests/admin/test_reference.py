@@ -38,6 +38,7 @@ SECTIONS: dict[str, list[list[str]]] = {
         keys(explain.ChunkFields),
         keys(explain.StepFields),
     ],
+    "GET /api/v1/events": [],
     "POST /api/v1/evict": [attributes(Evicted)],
 }
 

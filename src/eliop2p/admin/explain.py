@@ -180,7 +180,7 @@ def summary(trail: RequestTrail) -> SummaryFields:
         "auth": _auth(trail),
         "first_byte": round(trail.first, 6) if trail.first >= 0 else None,
         "seconds": round(trail.seconds, 6) if ended else None,
-        "sent": trail.sent,
+        "sent": trail.sent if ended else sum(c.bytes for c in trail.chunks),
         "error": trail.error,
         "sources": _sources(trail),
     }

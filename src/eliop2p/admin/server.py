@@ -18,8 +18,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from eliop2p.admin.bounded import BoundedRequest
+from eliop2p.admin.dashboard import put_dashboard
 from eliop2p.admin.evict import Evict, EvictPage
 from eliop2p.admin.explain import ExplainPage, RequestsPage
+from eliop2p.admin.live import EventsPage, Live
 from eliop2p.admin.status import NodeStatus
 from eliop2p.base.metrics import Metrics
 from eliop2p.model.trail import Trails
@@ -158,6 +160,7 @@ def admin_site(
     *,
     evict: Evict | None = None,
     trails: Trails | None = None,
+    live: Live | None = None,
 ) -> Site:
     """
     Make the site of the admin port.
@@ -168,6 +171,7 @@ def admin_site(
         token: What callers of ``/api`` must bring; empty when they need nothing.
         clock: Times connections out.
         evict: What ``/api/v1/evict`` does; without it there is no such page.
+        live: What ``/`` and ``/api/v1/events`` show, likewise.
         trails: What ``/api/v1/requests`` and ``/api/v1/explain`` tell of, likewise.
     """
 
@@ -197,6 +201,9 @@ def admin_site(
     if trails is not None:
         version.putChild(b"requests", RequestsPage(trails))
         version.putChild(b"explain", ExplainPage(trails))
+    if live is not None:
+        put_dashboard(root)
+        version.putChild(b"events", EventsPage(live))
     return _AdminSite(
         root,
         requestFactory=BoundedRequest,

@@ -238,9 +238,11 @@ def _run(console: Console, directory: Path, size: int, count: int, keep: bool) -
 
 def _keep(console: Console, cluster: LocalCluster) -> None:
     try:
-        console.print("\nStill running; end with Ctrl-C:")
+        console.print("\nStill running; end with Ctrl-C. The dashboard of each node:")
         for node in cluster.nodes:
-            console.print(f"  {node.url}/{_BUCKET}/{_KEY}   {node.admin_url}/metrics")
+            console.print(f"  {node.name}: {node.admin_url}/")
+        console.print("Read through a node, and look again:")
+        console.print(f"  curl -so /dev/null {cluster.nodes[0].url}/{_BUCKET}/{_KEY}")
         threading.Event().wait()
     except KeyboardInterrupt:
         console.print("Stopping ...")

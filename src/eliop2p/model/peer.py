@@ -59,3 +59,27 @@ class Membership:
 
     version: int
     peers: dict[str, PeerInfo]
+
+
+@attrs.frozen
+class PeerStanding:
+    """
+    How a peer has done of late.
+
+    Attributes:
+        node_id: Which one.
+        rate: Bytes per second, 0 while unknown.
+        latency: Seconds to the first byte, 0 while unknown.
+        failures: Recent failures; each counts half after 30 s.
+        in_flight: Requests that it has not finished.
+        offences: How often its bytes were corrupt.
+        banned_for: Seconds for which it is not asked.
+    """
+
+    node_id: str
+    rate: float
+    latency: float
+    failures: float
+    in_flight: int
+    offences: int
+    banned_for: float

@@ -8,6 +8,7 @@ from collections.abc import Container, Sequence
 
 import attrs
 
+from eliop2p.model.peer import PeerStanding
 from eliop2p.wire.events import Holder
 
 SMOOTHING = 0.3
@@ -169,6 +170,23 @@ class PeerScores:
         """
         score = self._scores.get(node_id)
         return score is not None and score.recent_failures(now) > 0.5
+
+    def standings(self, now: float) -> tuple[PeerStanding, ...]:
+        """
+        Tell how the peers have done, those asked last first.
+        """
+        return tuple(
+            PeerStanding(
+                node_id,
+                score.rate,
+                score.latency,
+                score.recent_failures(now),
+                score.in_flight,
+                score.offences,
+                max(0.0, score.banned_until - now),
+            )
+            for node_id, score in reversed(self._scores.items())
+        )
 
     def forget(self, node_id: str) -> None:
         """
