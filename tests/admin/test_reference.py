@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.admin import explain
 from eliop2p.admin.evict import Evicted
 from eliop2p.admin.status import NodeStatus
+from eliop2p.model.peer import PeerStanding
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "admin-api.md"
 
@@ -32,6 +33,7 @@ def keys(fields: type, without: type = object) -> list[str]:
 
 SECTIONS: dict[str, list[list[str]]] = {
     "GET /api/v1/status": [attributes(NodeStatus)],
+    "GET /api/v1/peers": [attributes(PeerStanding)],
     "GET /api/v1/requests": [keys(explain.SummaryFields)],
     "GET /api/v1/explain/ID": [
         keys(explain.RequestFields, explain.SummaryFields),

@@ -42,6 +42,7 @@ def make_admin(
         evict=evict,
         trails=sights.trails,
         live=live,
+        peers=sights.peers,
     )
     AdminServer(
         site, network, config.bind_address, config.listen_port

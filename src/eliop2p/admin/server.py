@@ -4,8 +4,9 @@ The operator's HTTP port.
 
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import (
     FORBIDDEN,
@@ -24,6 +25,7 @@ from eliop2p.admin.explain import ExplainPage, RequestsPage
 from eliop2p.admin.live import EventsPage, Live
 from eliop2p.admin.status import NodeStatus
 from eliop2p.base.metrics import Metrics
+from eliop2p.model.peer import PeerStanding
 from eliop2p.model.trail import Trails
 
 
@@ -161,6 +163,7 @@ def admin_site(
     evict: Evict | None = None,
     trails: Trails | None = None,
     live: Live | None = None,
+    peers: Callable[[], Sequence[PeerStanding]] = tuple,
 ) -> Site:
     """
     Make the site of the admin port.
@@ -171,6 +174,7 @@ def admin_site(
         token: What callers of ``/api`` must bring; empty when they need nothing.
         clock: Times connections out.
         evict: What ``/api/v1/evict`` does; without it there is no such page.
+        peers: How the peers have done, for ``/api/v1/peers``.
         live: What ``/`` and ``/api/v1/events`` show, likewise.
         trails: What ``/api/v1/requests`` and ``/api/v1/explain`` tell of, likewise.
     """
@@ -184,6 +188,15 @@ def admin_site(
     def describe(_: Request) -> bytes:
         return json.dumps(status().to_json()).encode() + b"\n"
 
+    def describe_peers(_: Request) -> bytes:
+        shown = status()
+        answer = {
+            "node_id": shown.node_id,
+            "members": [attrs.asdict(member) for member in shown.members],
+            "peers": [attrs.asdict(peer) for peer in peers()],
+        }
+        return json.dumps(answer).encode() + b"\n"
+
     text = b"text/plain; charset=utf-8"
     root = _Branch()
     root.putChild(b"healthz", _Leaf(text, lambda _: b"ok\n"))
@@ -196,6 +209,7 @@ def admin_site(
     root.putChild(b"api", api)
     api.putChild(b"v1", version)
     version.putChild(b"status", _Leaf(b"application/json", describe))
+    version.putChild(b"peers", _Leaf(b"application/json", describe_peers))
     if evict is not None:
         version.putChild(b"evict", EvictPage(evict))
     if trails is not None:

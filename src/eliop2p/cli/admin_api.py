@@ -79,7 +79,7 @@ def _hint(error: urllib.error.HTTPError) -> str:
     Tell what to do about a refusal.
     """
     if error.code in {401, 403}:
-        return "; give --token-file"
+        return "; give --token-file FILE: the one that [admin] token_file names"
     try:
         reason = json.loads(error.read(MAX_ANSWER))["error"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -10,12 +10,16 @@ import click
 
 from eliop2p import __version__
 from eliop2p.base.errors import ConfigError, ElioError
+from eliop2p.cli.completion import completion
 from eliop2p.cli.config_commands import config
 from eliop2p.cli.demo import demo
 from eliop2p.cli.evict import evict
 from eliop2p.cli.explain import explain
 from eliop2p.cli.group import SuggestingGroup
+from eliop2p.cli.init import init
+from eliop2p.cli.peers import peers
 from eliop2p.cli.status import status
+from eliop2p.cli.top import top
 from eliop2p.cli.verify import verify
 
 DONE, FAILED, USAGE = 0, 1, 64
@@ -33,11 +37,15 @@ def cli() -> None:
     """
 
 
+cli.add_command(completion)
 cli.add_command(config)
 cli.add_command(demo)
 cli.add_command(evict)
 cli.add_command(explain)
+cli.add_command(init)
+cli.add_command(peers)
 cli.add_command(status)
+cli.add_command(top)
 cli.add_command(verify)
 
 

@@ -8,6 +8,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+_UNBROKEN = 240
+"""
+Columns where there is no terminal: a line for grep must not be broken in two.
+"""
+
 
 def printable(value: object) -> str:
     """
@@ -64,5 +69,7 @@ def show(*parts: Any) -> None:
     Print what rich can lay out, as it is: nothing in it is markup.
     """
     console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _UNBROKEN
     for part in parts:
         console.print(part)
