@@ -89,7 +89,7 @@ class Node(MultiService):
         self.gossip = self._make_gossip()
         self.gossip.setServiceParent(self)
         self._source = ReportedSource(self.swarm.transfers)
-        self.chunks = make_chunks(config, self._source, world)
+        self.chunks = make_chunks(config, self._source, world, self.metrics)
         self._record_store = RecordStore(
             str(self._directory / "objects.db"), world.worker
         )
@@ -109,6 +109,8 @@ class Node(MultiService):
                 self.chunks,
                 self.members,
                 self.control,
+                self.swarm,
+                world.clock.seconds,
                 self._tunnels,
             ),
         )

@@ -12,6 +12,7 @@ from eliop2p.control.lifecycle import PlaneState
 from eliop2p.control.service import ControlService
 from eliop2p.interfaces import CacheUsage, IMembership, IOrigin
 from eliop2p.p2p.links import PeerLinks
+from eliop2p.p2p.swarm import Swarm
 from eliop2p.proxy.tunnel import Tunnels
 
 
@@ -26,6 +27,8 @@ class Counted:
     chunks: ChunkManager
     members: IMembership
     control: ControlService
+    swarm: Swarm
+    seconds: Callable[[], float]
     tunnels: Tunnels
 
 
@@ -51,10 +54,40 @@ def observe_node(metrics: Metrics, node: Counted) -> None:
     show("tunnels", lambda: node.tunnels.open_count)
     show("members", lambda: len(node.members.current().peers))
     show("control_plane_up", lambda: node.control.state is PlaneState.REGISTERED)
+    _observe_swarm(metrics, node)
+    _observe_opens(metrics, node.chunks)
     for tier in node.chunks.usage():
         _observe_tier(metrics, node, tier)
     if "disk" in node.chunks.usage():
         _observe_disk(metrics, lambda: node.chunks.usage()["disk"])
+
+
+def _observe_swarm(metrics: Metrics, node: Counted) -> None:
+    transfers = node.swarm.transfers
+
+    def show(name: str, value: Callable[[], float]) -> None:
+        metrics.observe(f"eliop2p_{name}", {}, value)
+
+    show("uploads", lambda: node.swarm.requests.uploads)
+    show("peer_failures_total", lambda: transfers.counters.peer_failures)
+    show("peers_banned", lambda: len(transfers.scores.banned(node.seconds())))
+    show("leases_total", lambda: transfers.counters.lease_granted)
+    show("last_resort_reads_total", lambda: transfers.counters.last_resort_reads)
+    metrics.observe(
+        "eliop2p_corrupt_chunks_total",
+        {"where": "peer"},
+        lambda: transfers.counters.corrupt,
+    )
+
+
+def _observe_opens(metrics: Metrics, chunks: ChunkManager) -> None:
+    for where, value in (
+        ("memory", lambda: chunks.hits_memory),
+        ("disk", lambda: chunks.hits_disk),
+        ("arriving", lambda: chunks.joined),
+        ("fetched", lambda: chunks.flights),
+    ):
+        metrics.observe("eliop2p_chunk_opens_total", {"where": where}, value)
 
 
 def _observe_disk(metrics: Metrics, usage: Callable[[], CacheUsage]) -> None:

@@ -12,6 +12,7 @@ from twisted.web.iweb import IAgent
 from eliop2p.base.config import NodeConfig
 from eliop2p.base.config_control import ControlPlaneConfig
 from eliop2p.base.config_sections import CacheConfig
+from eliop2p.base.metrics import Metrics
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.registry import find_backend
 from eliop2p.control.client import HttpControlPlane, NullControlPlane
@@ -56,7 +57,7 @@ class Surroundings:
 
 
 def make_chunks(
-    config: NodeConfig, source: IChunkSource, world: Surroundings
+    config: NodeConfig, source: IChunkSource, world: Surroundings, metrics: Metrics
 ) -> ChunkManager:
     """
     Make the tiers and the door to their chunks.
@@ -67,6 +68,7 @@ def make_chunks(
     cache = config.cache
 
     def dropped(chunk_id: ChunkId) -> None:
+        metrics.dropped_chunks.inc()
         chunks.dropped(chunk_id)
 
     def tier(name: str, key: str, size: int, path: str) -> ICacheBackend:

@@ -185,7 +185,51 @@ TABLE: tuple[MetricInfo, ...] = (
         "counter",
         ("where",),
         "Damaged chunks that were dropped, by where they were found: disk when they "
-        "were opened, scrub in the background.",
+        "were opened, scrub in the background, peer when they came from other nodes.",
+    ),
+    MetricInfo(
+        "eliop2p_chunk_opens_total",
+        "counter",
+        ("where",),
+        "Chunks opened for requests, by where they were: memory, disk, arriving for "
+        "somebody else, or to be fetched.",
+    ),
+    MetricInfo(
+        "eliop2p_dropped_chunks_total",
+        "counter",
+        (),
+        "Chunks that tiers let go by themselves: evicted, or found damaged.",
+    ),
+    MetricInfo(
+        "eliop2p_uploads",
+        "gauge",
+        (),
+        "Chunks that are being given to other nodes at this moment.",
+    ),
+    MetricInfo(
+        "eliop2p_peer_failures_total",
+        "counter",
+        (),
+        "Requests that other nodes did not fulfil, unless for being busy.",
+    ),
+    MetricInfo(
+        "eliop2p_peers_banned",
+        "gauge",
+        (),
+        "Nodes that are not asked because they gave wrong bytes.",
+    ),
+    MetricInfo(
+        "eliop2p_leases_total",
+        "counter",
+        (),
+        "Chunks that fell to this node to be read from the store.",
+    ),
+    MetricInfo(
+        "eliop2p_last_resort_reads_total",
+        "counter",
+        (),
+        "Chunks read from the store without a lease, since no other node gave them in"
+        " time.",
     ),
     MetricInfo(
         "eliop2p_inflight_bytes",
@@ -263,6 +307,13 @@ class Metrics(Collector):
         self.cache_degraded = self._gauge("eliop2p_cache_degraded")
         self.scrubbed_bytes = self._counter("eliop2p_scrubbed_bytes_total")
         self.corrupt_chunks = self._counter("eliop2p_corrupt_chunks_total")
+        self.chunk_opens = self._counter("eliop2p_chunk_opens_total")
+        self.dropped_chunks = self._counter("eliop2p_dropped_chunks_total")
+        self.uploads = self._gauge("eliop2p_uploads")
+        self.peer_failures = self._counter("eliop2p_peer_failures_total")
+        self.peers_banned = self._gauge("eliop2p_peers_banned")
+        self.leases = self._counter("eliop2p_leases_total")
+        self.last_resort_reads = self._counter("eliop2p_last_resort_reads_total")
         self.inflight_bytes = self._gauge("eliop2p_inflight_bytes")
         self.members = self._gauge("eliop2p_members")
         self.control_plane_up = self._gauge("eliop2p_control_plane_up")
