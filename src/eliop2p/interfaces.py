@@ -24,12 +24,13 @@ from twisted.plugin import IPlugin
 from zope.interface import Attribute, Interface
 
 from eliop2p.http1.message import RequestHead, ResponseHead
-from eliop2p.model.chunk import Chunk, ChunkId, Digest, ObjectId
+from eliop2p.model.chunk import Chunk, ChunkId, Digest, Layout, ObjectId
 from eliop2p.model.peer import Membership, PeerInfo
 from eliop2p.model.ranges import Interval
 from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
 from eliop2p.wire.events import (
+    AskHolders,
     Done,
     FindObject,
     ForgetObject,
@@ -39,13 +40,17 @@ from eliop2p.wire.events import (
     Goodbye,
     Have,
     Leased,
+    ListedObjects,
+    ListObjects,
     Locate,
     Located,
     Probe,
     Probed,
     PublishObject,
     Rumour,
+    ToldHolders,
 )
+from eliop2p.wire.session import Question
 
 _T = TypeVar("_T")
 
@@ -864,7 +869,7 @@ class IPeerLinks(Interface):
     Connections to the other members, made when needed and kept.
     """
 
-    def ask(peer: PeerInfo, request: Locate | FindObject | Probe) -> "Deferred[Any]":
+    def ask(peer: PeerInfo, request: Question) -> "Deferred[Any]":
         """
         Send a request and wait for its answer, a bounded time.
 
@@ -873,7 +878,7 @@ class IPeerLinks(Interface):
             request: Its request id is set by the link; what it holds is ignored.
 
         Returns:
-            The :class:`Located`, :class:`FoundObject` or :class:`Probed`.
+            What answers it: see :data:`eliop2p.wire.session.ANSWERS`.
 
         Raises:
             PeerError: There is no such answer (in the Deferred).
@@ -910,6 +915,66 @@ class IPeerLinks(Interface):
         """
 
 
+@attrs.frozen
+class Place:
+    """
+    Where one chunk is.
+
+    Attributes:
+        holders: The nodes that hold it, as its home knows.
+        heat: How often it was asked for within the last hour.
+    """
+
+    holders: tuple[str, ...]
+    heat: int
+
+
+class ICatalog(Interface):
+    """
+    What the cluster as a whole holds.
+    """
+
+    def objects(bucket: bytes, prefix: bytes) -> "Deferred[tuple[Layout, ...]]":
+        """
+        List the objects below a prefix that any member remembers; each version once.
+        Members that do not answer are left out.
+        """
+
+    def adopt(bucket: bytes, prefix: bytes) -> "Deferred[None]":
+        """
+        Remember here what any member remembers of the objects below a prefix.
+        """
+
+    def places(
+        chunk_ids: tuple[ChunkId, ...],
+    ) -> "Deferred[dict[ChunkId, Place]]":
+        """
+        Tell where chunks are. One whose homes do not answer is left out.
+        """
+
+
+class IReplicas(Interface):
+    """
+    The chunks of this node, as somebody else wants them to be.
+    """
+
+    def keep(chunk_id: ChunkId, length: int) -> "Deferred[int]":
+        """
+        Hold a chunk, got from other members if need be; never from the store.
+
+        Returns:
+            How many bytes had to be moved.
+
+        Raises:
+            ChunkUnavailable, CorruptChunk: Nobody gives it (in the Deferred).
+        """
+
+    def drop(chunk_id: ChunkId) -> "Deferred[None]":
+        """
+        Hold a chunk no longer.
+        """
+
+
 class IPeerRequests(Interface):
     """
     What a node does for its peers.
@@ -928,6 +993,16 @@ class IPeerRequests(Interface):
     def probe(node_id: str, request: Probe) -> "Deferred[Probed]":
         """
         Tell whether a member is alive. Cancelled when the asker goes.
+        """
+
+    def list_objects(request: ListObjects) -> "Deferred[ListedObjects]":
+        """
+        Tell which objects this node remembers.
+        """
+
+    def ask_holders(request: AskHolders) -> ToldHolders:
+        """
+        Tell, as a home, who holds chunks.
         """
 
     def told(node_id: str, message: OneWay) -> None:

@@ -25,12 +25,11 @@ from eliop2p.interfaces import (
 from eliop2p.model.trail import Trails
 from eliop2p.net.listening import opening
 from eliop2p.node_metrics import Counted, observe_node
-from eliop2p.p2p.gossip import Beliefs
-from eliop2p.p2p.gossip_service import Gossip, GossipedMembers
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
-from eliop2p.p2p.swarm import Swarm
-from eliop2p.parts import Surroundings, make_chunks, make_plane
+from eliop2p.p2p.swarm import Swarm, make_gossip
+from eliop2p.parts import Surroundings, make_chunks
+from eliop2p.planes import make_steered
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.recording import Recording
@@ -85,8 +84,14 @@ class Node(MultiService):
             selection_k=config.p2p.selection_k,
             upload_slots=config.p2p.upload_slots,
         )
-        self._gossiped = GossipedMembers(self.members)
-        self.gossip = self._make_gossip()
+        self.gossip, self._gossiped = make_gossip(
+            self.me,
+            self.swarm,
+            self.members,
+            clock=world.clock,
+            rng=world.rng,
+            seeds=config.p2p.seeds,
+        )
         self.gossip.setServiceParent(self)
         self._source = ReportedSource(self.swarm.transfers)
         self.chunks = make_chunks(config, self._source, world, self.metrics)
@@ -96,8 +101,18 @@ class Node(MultiService):
         self._records = Records(
             self._record_store, self.swarm.objects, config.cache.chunk_size
         )
+        self.steered = make_steered(
+            config,
+            self.me.node_id,
+            self.chunks,
+            catalog=self.swarm.make_catalog(self._record_store),
+            membership=self.members,
+            agent=world.agent,
+            clock=world.clock,
+        )
         self.control = self._make_control()
         self._source.control = self.control
+        self.steered.join(self)
         self.control.setServiceParent(self)
         self._make_admin().setServiceParent(self)
         self._make_proxy().setServiceParent(self)
@@ -132,33 +147,18 @@ class Node(MultiService):
         )
         return self.links
 
-    def _make_gossip(self) -> Gossip:
-        world = self._world
-        # A later life of this node counts for more than an earlier one.
-        incarnation = int(world.clock.seconds() * 1000)
-        gossip = Gossip(
-            Beliefs(self.me, incarnation),
-            self.swarm.links,
-            clock=world.clock,
-            rng=world.rng,
-            changed=self._gossiped.changed,
-            seeds=self._config.p2p.seeds,
-        )
-        self._gossiped.gossip = gossip
-        self.swarm.requests.gossip = gossip
-        return gossip
-
     def _make_control(self) -> ControlService:
         config, world = self._config.control_plane, self._world
         return ControlService(
             self.me,
-            make_plane(config, world),
+            self.steered.plane,
             self._gossiped,
             load=self._load,
             holdings=lambda: (chunk_id for chunk_id, _ in self.chunks.holdings()),
             clock=world.clock,
             rng=world.rng,
             interval=config.heartbeat_interval_sec,
+            told=self.steered.told,
         )
 
     def _make_admin(self) -> MultiService:
@@ -173,8 +173,17 @@ class Node(MultiService):
             lambda: self.swarm.transfers.scores.standings(clock.seconds()),
             clock.seconds,
         )
-        config, network = self._config.admin, self._world.network
-        return make_admin(config, network, clock, sights, eviction.evict)
+        return make_admin(
+            self._config.admin,
+            self._world.network,
+            clock,
+            sights,
+            evict=eviction.evict,
+            calls={
+                b"objects": self.steered.operations.objects,
+                b"replication": self.steered.operations.replication,
+            },
+        )
 
     def _make_proxy(self) -> ProxyServer:
         config, world = self._config, self._world

@@ -10,21 +10,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IAgent
 
 from eliop2p.base.config import NodeConfig
-from eliop2p.base.config_control import ControlPlaneConfig
 from eliop2p.base.config_sections import CacheConfig
 from eliop2p.base.metrics import Metrics
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.registry import find_backend
-from eliop2p.control.client import HttpControlPlane, NullControlPlane
-from eliop2p.control.etcd import EtcdControlPlane, lease_seconds
-from eliop2p.control.etcd_gateway import EtcdGateway
 from eliop2p.identity import usable_directory
 from eliop2p.interfaces import (
     BackendSettings,
     IBodySender,
     ICacheBackend,
     IChunkSource,
-    IControlPlane,
     INetwork,
     IStreamTransport,
     IWorker,
@@ -105,18 +100,3 @@ def _settings(cache: CacheConfig, size: int, path: str) -> BackendSettings:
         cache.min_free,
         cache.scrub_rate,
     )
-
-
-def make_plane(config: ControlPlaneConfig, world: Surroundings) -> IControlPlane:
-    """
-    Make the way to the control plane that is configured.
-    """
-    if not config.endpoint:
-        return NullControlPlane()
-    if config.is_etcd:
-        urls = [place.url for place in config.addresses]
-        gateway = EtcdGateway(urls, world.agent, world.clock)
-        lease = lease_seconds(config.heartbeat_interval_sec)
-        return EtcdControlPlane(gateway, world.clock, lease)
-    token = config.token.reveal().encode() if config.token else b""
-    return HttpControlPlane(config.url, world.agent, token, world.clock)

@@ -11,13 +11,18 @@ from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
 from eliop2p.wire.events import (
+    AskHolders,
     FindObject,
     FoundObject,
     Get,
+    HeldBy,
+    ListedObjects,
+    ListObjects,
     Locate,
     Located,
     Probe,
     Probed,
+    ToldHolders,
     Verdict,
 )
 
@@ -133,6 +138,19 @@ class ChunkRequests:
         Be alive.
         """
         return succeed(Probed(request.request_id, True, ()))
+
+    def list_objects(self, request: ListObjects) -> Deferred[ListedObjects]:
+        """
+        Remember nothing.
+        """
+        return succeed(ListedObjects(request.request_id, 0, ()))
+
+    def ask_holders(self, request: AskHolders) -> ToldHolders:
+        """
+        Know nobody.
+        """
+        nobody = HeldBy(b"", 0)
+        return ToldHolders(request.request_id, (), (nobody,) * len(request.chunk_ids))
 
     def told(self, node_id: str, message: OneWay) -> None:
         """

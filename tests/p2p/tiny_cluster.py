@@ -48,7 +48,8 @@ from eliop2p.model.trail import Arrival
 from eliop2p.p2p.rendezvous import ranked
 from eliop2p.p2p.swarm import Swarm
 from eliop2p.wire.codec import encode
-from eliop2p.wire.events import Done, FindObject, Get, Locate, Probe
+from eliop2p.wire.events import Done, FindObject, Get, Locate
+from eliop2p.wire.session import Question
 
 LATENCY = 0.001
 PIECE = 1000
@@ -339,13 +340,11 @@ class FakeLinks:
         self._node_id = node_id
         self._suspected: dict[str, float] = {}
 
-    def ask(
-        self, peer: PeerInfo, request: Locate | FindObject | Probe
-    ) -> "Deferred[Any]":
+    def ask(self, peer: PeerInfo, request: Question) -> "Deferred[Any]":
         """
         Ask.
         """
-        assert not isinstance(request, Probe)
+        assert isinstance(request, Locate | FindObject)
         encode(attrs.evolve(request, request_id=1))
         self.asked += 1
         return Deferred.fromCoroutine(self._ask(peer.node_id, request))

@@ -103,6 +103,35 @@ MESSAGES: dict[type[object], st.SearchStrategy[events.Message]] = {
         events.Probed, REQUEST_IDS, st.booleans(), tuples(UPDATES, 4)
     ),
     events.Rumour: st.builds(events.Rumour, tuples(UPDATES, 4)),
+    events.ListObjects: st.builds(
+        events.ListObjects,
+        REQUEST_IDS,
+        st.binary(max_size=255),
+        st.binary(max_size=1024),
+        st.integers(0, 2**32 - 1),
+    ),
+    events.ListedObjects: st.builds(
+        events.ListedObjects,
+        REQUEST_IDS,
+        st.integers(0, 2**32 - 1),
+        tuples(st.tuples(OBJECT_IDS, st.binary(max_size=events.MAX_RECORD_LISTED)), 4),
+    ),
+    events.AskHolders: st.builds(
+        events.AskHolders, REQUEST_IDS, tuples(CHUNK_IDS, events.MAX_ASKED)
+    ),
+    events.ToldHolders: st.builds(
+        events.ToldHolders,
+        REQUEST_IDS,
+        tuples(NODE_IDS, 4),
+        tuples(
+            st.builds(
+                events.HeldBy,
+                st.binary(max_size=events.MAX_HELD),
+                st.integers(0, 2**32 - 1),
+            ),
+            4,
+        ),
+    ),
 }
 """
 A strategy for each class of message.

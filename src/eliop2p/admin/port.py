@@ -2,9 +2,12 @@
 Everything that operators reach, put together.
 """
 
+from collections.abc import Mapping
+
 from twisted.application.service import MultiService
 from twisted.internet.interfaces import IReactorTime
 
+from eliop2p.admin.calls import Call
 from eliop2p.admin.evict import Evict
 from eliop2p.admin.frame import NAMES, Sights
 from eliop2p.admin.live import Live
@@ -19,7 +22,9 @@ def make_admin(
     network: INetwork,
     clock: IReactorTime,
     sights: Sights,
+    *,
     evict: Evict,
+    calls: Mapping[bytes, Call],
 ) -> MultiService:
     """
     Make the service of the admin port.
@@ -30,6 +35,7 @@ def make_admin(
         clock: The time.
         sights: What there is to see.
         evict: Drops objects.
+        calls: What answers further pages below ``/api/v1``, by their names.
     """
     top = MultiService()
     live = Live(sights.frame, sights.sample, NAMES, clock)
@@ -42,6 +48,7 @@ def make_admin(
         evict=evict,
         trails=sights.trails,
         live=live,
+        calls=calls,
         peers=sights.peers,
     )
     AdminServer(

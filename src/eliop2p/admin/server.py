@@ -4,7 +4,8 @@ The operator's HTTP port.
 
 import hmac
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -19,6 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from eliop2p.admin.bounded import BoundedRequest
+from eliop2p.admin.calls import Call, CallPage
 from eliop2p.admin.dashboard import put_dashboard
 from eliop2p.admin.evict import Evict, EvictPage
 from eliop2p.admin.explain import ExplainPage, RequestsPage
@@ -154,6 +156,28 @@ class _AdminSite(Site):
         """
 
 
+def _public_pages(metrics: Metrics, status: Callable[[], NodeStatus]) -> _Branch:
+    """
+    Make the pages for which nobody needs a token.
+    """
+
+    def ready(request: Request) -> bytes:
+        if status().ready:
+            return b"ready\n"
+        request.setResponseCode(SERVICE_UNAVAILABLE)
+        return b"starting: the disk tier is still being read\n"
+
+    text = b"text/plain; charset=utf-8"
+    root = _Branch()
+    root.putChild(b"healthz", _Leaf(text, lambda _: b"ok\n"))
+    root.putChild(b"readyz", _Leaf(text, ready))
+    root.putChild(
+        b"metrics",
+        _Leaf(b"text/plain; version=0.0.4; charset=utf-8", lambda _: metrics.render()),
+    )
+    return root
+
+
 def admin_site(
     metrics: Metrics,
     status: Callable[[], NodeStatus],
@@ -164,6 +188,7 @@ def admin_site(
     trails: Trails | None = None,
     live: Live | None = None,
     peers: Callable[[], Sequence[PeerStanding]] = tuple,
+    calls: Mapping[bytes, Call] = MappingProxyType({}),
 ) -> Site:
     """
     Make the site of the admin port.
@@ -177,13 +202,8 @@ def admin_site(
         peers: How the peers have done, for ``/api/v1/peers``.
         live: What ``/`` and ``/api/v1/events`` show, likewise.
         trails: What ``/api/v1/requests`` and ``/api/v1/explain`` tell of, likewise.
+        calls: What answers further pages below ``/api/v1``, by their names.
     """
-
-    def ready(request: Request) -> bytes:
-        if status().ready:
-            return b"ready\n"
-        request.setResponseCode(SERVICE_UNAVAILABLE)
-        return b"starting: the disk tier is still being read\n"
 
     def describe(_: Request) -> bytes:
         return json.dumps(status().to_json()).encode() + b"\n"
@@ -197,14 +217,7 @@ def admin_site(
         }
         return json.dumps(answer).encode() + b"\n"
 
-    text = b"text/plain; charset=utf-8"
-    root = _Branch()
-    root.putChild(b"healthz", _Leaf(text, lambda _: b"ok\n"))
-    root.putChild(b"readyz", _Leaf(text, ready))
-    root.putChild(
-        b"metrics",
-        _Leaf(b"text/plain; version=0.0.4; charset=utf-8", lambda _: metrics.render()),
-    )
+    root = _public_pages(metrics, status)
     api, version = _Guarded(token), _Branch()
     root.putChild(b"api", api)
     api.putChild(b"v1", version)
@@ -218,6 +231,8 @@ def admin_site(
     if live is not None:
         put_dashboard(root)
         version.putChild(b"events", EventsPage(live))
+    for name, call in calls.items():
+        version.putChild(name, CallPage(call))
     return _AdminSite(
         root,
         requestFactory=BoundedRequest,

@@ -248,6 +248,13 @@ class LimitsConfig:
         unit="MiB",
         name="inflight_memory_mb",
     )
+    adjust_rate: int = declare(
+        kinds.integer(1, 1 << 20, kinds.MBIT),
+        "800",
+        "Rate at which replicas are made when the cluster wants more.",
+        unit="Mbit/s",
+        name="adjust_mbps",
+    )
 
 
 @attrs.frozen(kw_only=True)

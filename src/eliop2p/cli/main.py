@@ -18,6 +18,7 @@ from eliop2p.cli.explain import explain
 from eliop2p.cli.group import SuggestingGroup
 from eliop2p.cli.init import init
 from eliop2p.cli.peers import peers
+from eliop2p.cli.replicas import objects, pin, replicas, unpin
 from eliop2p.cli.status import status
 from eliop2p.cli.top import top
 from eliop2p.cli.verify import verify
@@ -46,6 +47,11 @@ cli.add_command(init)
 cli.add_command(peers)
 cli.add_command(status)
 cli.add_command(top)
+cli.add_command(objects)
+cli.add_command(pin)
+cli.add_command(replicas)
+cli.add_command(status)
+cli.add_command(unpin)
 cli.add_command(verify)
 
 

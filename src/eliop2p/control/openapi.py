@@ -60,6 +60,10 @@ _NODE: Final = _object(
     zone={"type": "string", "maxLength": 255, "pattern": "^[ -~]*$"},
     weight={"type": "number", "minimum": 0.001, "maximum": MAX_WEIGHT},
 )
+_PREFIX: Final[_Schema] = {
+    "type": "string",
+    "pattern": "^s3://[a-z0-9.-]+/[!-~]{0,64}$",
+}
 _CHUNK: Final = _object(
     ("chunk_id", "length"), chunk_id=_CHUNK_ID, length=_integer(1, 1 << 30)
 )
@@ -90,6 +94,7 @@ _BODIES: Final[dict[str, _Schema]] = {
         kind={"type": "string", "enum": [kind.value for kind in Kind]},
         chunks=_list(_CHUNK, MAX_CHUNKS, 1),
         to=_NODE_ID,
+        prefix=_PREFIX,
     ),
     "acknowledge": _object(
         ("state",),
@@ -106,7 +111,7 @@ _BODIES: Final[dict[str, _Schema]] = {
         rules=_list(
             _object(
                 ("prefix", "replicas"),
-                prefix={"type": "string", "pattern": "^s3://[a-z0-9.-]+/[!-~]{0,64}$"},
+                prefix=_PREFIX,
                 replicas=_integer(1, MAX_REPLICAS),
                 pinned={"type": "boolean"},
             ),

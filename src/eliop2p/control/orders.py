@@ -11,6 +11,7 @@ import attrs
 from eliop2p.base.errors import ElioError
 from eliop2p.control.fields import MAX_INTEGER, BadMessage, Fields, read_chunk_id
 from eliop2p.control.messages import is_node_id
+from eliop2p.control.policy import PREFIX_REMEDY, is_prefix
 from eliop2p.model.chunk import ChunkId
 
 MAX_CHUNKS = 256
@@ -97,6 +98,8 @@ class Order:
         command_id: Who gives it twice means the same one.
         kind: What is to be done.
         chunks: With which chunks.
+        prefix: Below which ``s3://bucket/prefix`` the chunks' objects are: who is to
+            hold chunks is to remember what they are chunks of; empty for unknown.
         to: Who takes the chunks over, with a migration: the node itself lets go of each
             that the other holds.
     """
@@ -105,6 +108,7 @@ class Order:
     kind: Kind
     chunks: tuple[ChunkRef, ...]
     to: str = ""
+    prefix: str = ""
 
     def to_json(self) -> dict[str, object]:
         """
@@ -117,6 +121,8 @@ class Order:
         }
         if self.to:
             message["to"] = self.to
+        if self.prefix:
+            message["prefix"] = self.prefix
         return message
 
 
@@ -148,7 +154,8 @@ def order_from_json(value: object, where: str = "") -> Order:
     to = ""
     if kind is Kind.MIGRATE:
         to = fields.text("to", is_node_id, "name the node that takes them over")
-    return Order(command_id, kind, chunks, to)
+    prefix = fields.text("prefix", is_prefix, PREFIX_REMEDY, default="")
+    return Order(command_id, kind, chunks, to, prefix)
 
 
 @attrs.frozen

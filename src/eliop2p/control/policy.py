@@ -14,7 +14,7 @@ Rules in a policy, and replicas that a rule may ask for.
 
 _MAX_PREFIX = 1024
 _SCHEMES = ("s3://", "oss://")
-_PREFIX_REMEDY = f"send s3://bucket/prefix of up to {_MAX_PREFIX} characters"
+PREFIX_REMEDY = f"send s3://bucket/prefix of up to {_MAX_PREFIX} characters"
 
 
 def split_prefix(prefix: str) -> tuple[str, str]:
@@ -35,7 +35,10 @@ def split_prefix(prefix: str) -> tuple[str, str]:
     raise ValueError(f"{prefix!r} is not of the form s3://bucket/prefix")
 
 
-def _is_prefix(text: str) -> bool:
+def is_prefix(text: str) -> bool:
+    """
+    Tell whether a text is ``s3://bucket/prefix``.
+    """
     if len(text) > _MAX_PREFIX or not text.isprintable():
         return False
     try:
@@ -83,7 +86,7 @@ def rule_from_json(value: object, where: str = "") -> Rule:
     """
     fields = Fields(value, where)
     return Rule(
-        prefix=fields.text("prefix", _is_prefix, _PREFIX_REMEDY),
+        prefix=fields.text("prefix", is_prefix, PREFIX_REMEDY),
         replicas=fields.integer("replicas", 1, MAX_REPLICAS),
         pinned=fields.flag("pinned", default=False),
     )

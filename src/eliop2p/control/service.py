@@ -55,7 +55,7 @@ class ControlService(Service):
         clock: Times heartbeats and retries.
         rng: Spreads them, so that nodes do not beat in step.
         interval: Seconds between heartbeats.
-        told: Given each answer of the control plane.
+        told: Given each answer to a registration or heartbeat.
 
     Attributes:
         state: How the node stands with the control plane.
@@ -175,10 +175,13 @@ class ControlService(Service):
             )
             if answer is not None:
                 self._accept(answer)
+                self._told(answer)
                 await self._report_changes()
                 return
             self._must_register = True
-        self._accept(await self._plane.register(self._node))
+        registered = await self._plane.register(self._node)
+        self._accept(registered)
+        self._told(registered)
         await self._report_everything()
 
     def _accept(self, answer: Registration) -> None:
@@ -188,7 +191,6 @@ class ControlService(Service):
         elif answer.version != self._version:
             self._membership.update(answer.membership)
             self._version = answer.version
-        self._told(answer)
 
     # --- waiting for changes
 

@@ -23,14 +23,10 @@ from eliop2p.wire.events import (
     Fail,
     Fault,
     FindObject,
-    FoundObject,
     Get,
-    Locate,
-    Located,
     Message,
-    Probe,
-    Probed,
 )
+from eliop2p.wire.session import Question, Reply
 
 LOCATE_TIMEOUT = 5.0
 FIND_TIMEOUT = 15.0
@@ -43,7 +39,7 @@ PROGRESS_TIMEOUT = 10.0
 Seconds without a byte after which a download fails.
 """
 
-Result = Located | FoundObject | Done | Probed
+Result = Reply | Done
 _Write = Callable[[int, memoryview], None]
 
 _ERRORS: dict[Fault, type[PeerError]] = {
@@ -106,7 +102,7 @@ class Calls:
         self._clock = clock
         self._calls: dict[int, _Call] = {}
 
-    def ask(self, request: Locate | FindObject | Probe) -> Deferred[Result]:
+    def ask(self, request: Question) -> Deferred[Result]:
         """
         Send a request that one message answers.
         """
@@ -121,7 +117,7 @@ class Calls:
 
     def _open(
         self,
-        request: Locate | FindObject | Get | Probe,
+        request: Question | Get,
         patience: float,
         write: _Write | None = None,
         offset: int = 0,

@@ -4,10 +4,11 @@ What a node does as a home of chunks, for its peers and for itself.
 
 from twisted.internet.interfaces import IReactorTime
 
-from eliop2p.interfaces import IMembership, IPeerLinks
+from eliop2p.interfaces import IMembership, IPeerLinks, Place
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.model.peer import Membership
 from eliop2p.p2p.directory import Directory
+from eliop2p.p2p.heat import Heat
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.wire.events import Leased, Locate, Located, Verdict
 
@@ -38,6 +39,7 @@ class ChunkHome:
         self._homes = homes
         self._directory = directory
         self._clock = clock
+        self._heat = Heat()
         self._links: IPeerLinks | None = None
         self._members = set(membership.current().peers)
         membership.watch(self._drop_the_dead)
@@ -60,10 +62,18 @@ class ChunkHome:
         Answer a node that needs a chunk; another home hears of a lease.
         """
         now = self._clock.seconds()
+        self._heat.note(request.chunk_id, now)
         located = self._directory.locate(node_id, request, self._alive, now)
         if located.verdict is Verdict.LEASE:
             self._tell_others(Leased(request.chunk_id, node_id))
         return located
+
+    def place(self, chunk_id: ChunkId) -> Place:
+        """
+        Tell who holds a chunk, and how often it was asked for.
+        """
+        heat = self._heat.of(chunk_id, self._clock.seconds())
+        return Place(self._directory.holders(chunk_id), heat)
 
     def have(self, node_id: str, chunk_id: ChunkId, digest: Digest) -> None:
         """

@@ -20,8 +20,8 @@ from eliop2p.p2p.connections import Connections
 from eliop2p.p2p.protocol import PeerConnection
 from eliop2p.p2p.pulse import PING_AFTER
 from eliop2p.wire.codec import encode
-from eliop2p.wire.events import Done, FindObject, Get, Goodbye, Locate, Probe
-from eliop2p.wire.session import MAX_OUTBOUND, ProofRefused, Role, Session
+from eliop2p.wire.events import Done, Get, Goodbye
+from eliop2p.wire.session import MAX_OUTBOUND, ProofRefused, Question, Role, Session
 
 CONNECT_TIMEOUT = 3.0
 """
@@ -156,9 +156,7 @@ class PeerLinks:
         """
         return Deferred.fromCoroutine(self._close())
 
-    def ask(
-        self, peer: PeerInfo, request: Locate | FindObject | Probe
-    ) -> Deferred[Any]:
+    def ask(self, peer: PeerInfo, request: Question) -> Deferred[Any]:
         """
         Send a request and wait for its answer: see :class:`IPeerLinks`.
         """
@@ -194,9 +192,7 @@ class PeerLinks:
         """
         return not self._closed and not self._proved.suspected(node_id)
 
-    async def _ask(
-        self, peer: PeerInfo, request: Locate | FindObject | Probe
-    ) -> object:
+    async def _ask(self, peer: PeerInfo, request: Question) -> object:
         connection = await self._connection(peer)
         return await connection.calls.ask(request)
 

@@ -25,15 +25,12 @@ from eliop2p.wire.events import (
     Data,
     Done,
     Fail,
-    FoundObject,
     Goodbye,
-    Located,
     Message,
     Ping,
     Pong,
-    Probed,
 )
-from eliop2p.wire.session import Established, Event, Session
+from eliop2p.wire.session import Established, Event, Reply, Session
 
 MAX_QUESTIONS = 1024 * 1024
 MAX_BACKLOG = 4 * 1024 * 1024
@@ -317,7 +314,7 @@ class PeerConnection(Protocol):
 
     def _handle(self, event: Event) -> None:
         match event:
-            case Data() | Done() | Fail() | Located() | FoundObject() | Probed():
+            case _ if isinstance(event, Reply | Data | Done | Fail):
                 self.calls.answered(event)
             case Established():
                 self._established()

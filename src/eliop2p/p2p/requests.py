@@ -13,10 +13,12 @@ from eliop2p.interfaces import IChunkReading, ILocalChunks, IPeerRequests, OneWa
 from eliop2p.model.chunk import Digest
 from eliop2p.model.span import Span
 from eliop2p.p2p.attach import Standings, may_attach
+from eliop2p.p2p.catalog import Catalog
 from eliop2p.p2p.gossip_service import Gossip
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.objects import ObjectHome
 from eliop2p.wire.events import (
+    AskHolders,
     FindObject,
     ForgetObject,
     FoundObject,
@@ -25,12 +27,15 @@ from eliop2p.wire.events import (
     Goodbye,
     Have,
     Leased,
+    ListedObjects,
+    ListObjects,
     Locate,
     Located,
     Probe,
     Probed,
     PublishObject,
     Rumour,
+    ToldHolders,
     Verdict,
 )
 
@@ -127,6 +132,7 @@ class PeerRequests:
 
     Attributes:
         gossip: Answers probes; None while the node is only starting.
+        catalog: Answers what this node knows of objects and chunks; likewise.
     """
 
     def __init__(
@@ -137,6 +143,7 @@ class PeerRequests:
         upload_slots: int = 16,
     ) -> None:
         self.gossip: Gossip | None = None
+        self.catalog: Catalog | None = None
         self._home = home
         self._objects = objects
         self._standings = standings
@@ -186,6 +193,28 @@ class PeerRequests:
         if self.gossip is None:
             return fail(PeerMissing("this node is only starting"))
         return Deferred.fromCoroutine(self.gossip.probed(node_id, request))
+
+    def list_objects(self, request: ListObjects) -> "Deferred[ListedObjects]":
+        """
+        Tell which objects this node remembers.
+
+        Raises:
+            PeerMissing: This node is only starting (in the Deferred).
+        """
+        if self.catalog is None:
+            return fail(PeerMissing("this node is only starting"))
+        return self.catalog.list_own(request)
+
+    def ask_holders(self, request: AskHolders) -> ToldHolders:
+        """
+        Tell, as a home, who holds chunks.
+
+        Raises:
+            PeerMissing: This node is only starting.
+        """
+        if self.catalog is None:
+            raise PeerMissing("this node is only starting")
+        return self.catalog.tell_holders(request)
 
     def told(self, node_id: str, message: OneWay) -> None:
         """

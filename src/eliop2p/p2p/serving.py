@@ -2,23 +2,25 @@
 What one peer asks of this node, from the request to its answer.
 """
 
+from typing import Any
+
 from twisted.internet.defer import Deferred, maybeDeferred
 
 from eliop2p.interfaces import IPeerRequests, IWorker, OneWay
 from eliop2p.p2p.uploads import UploadOutput, Uploads, fault_of
 from eliop2p.wire.events import (
+    AskHolders,
     Cancel,
     Fail,
     FindObject,
-    FoundObject,
     Get,
+    ListObjects,
     Locate,
-    Located,
     Probe,
-    Probed,
 )
+from eliop2p.wire.session import Question, Reply
 
-Asked = Locate | FindObject | Get | Probe | Cancel | OneWay
+Asked = Question | Get | Cancel | OneWay
 """
 What a peer may send that is not an answer.
 """
@@ -43,7 +45,7 @@ class Serving:
         self._peer_id = peer_id
         self._requests = requests
         self._output = output
-        self._finding: dict[int, Deferred[FoundObject] | Deferred[Probed]] = {}
+        self._finding: dict[int, Deferred[Any]] = {}
 
     def take(self, message: Asked) -> None:
         """
@@ -55,12 +57,8 @@ class Serving:
         match message:
             case Get():
                 self.uploads.start(message)
-            case Locate():
-                self._locate(message)
-            case FindObject():
-                self._find(message)
-            case Probe():
-                self._probe(message)
+            case _ if isinstance(message, Question):
+                self._answer(message)
             case Cancel(request_id=request_id):
                 finding = self._finding.get(request_id)
                 if finding is not None:
@@ -85,28 +83,25 @@ class Serving:
         self.stop()
         self.uploads.lost()
 
-    def _locate(self, request: Locate) -> None:
-        answer: Deferred[Located] = maybeDeferred(
-            self._requests.locate, self._peer_id, request
-        )
-        self._finish(request.request_id, answer)
+    def _answer(self, question: Question) -> None:
+        asked = self._requests
+        answering: Deferred[Any]
+        match question:
+            case Locate():
+                answering = maybeDeferred(asked.locate, self._peer_id, question)
+            case FindObject():
+                answering = maybeDeferred(asked.find_object, self._peer_id, question)
+            case Probe():
+                answering = maybeDeferred(asked.probe, self._peer_id, question)
+            case ListObjects():
+                answering = maybeDeferred(asked.list_objects, question)
+            case AskHolders():
+                answering = maybeDeferred(asked.ask_holders, question)
+        self._finding[question.request_id] = answering
+        self._finish(question.request_id, answering)
 
-    def _find(self, request: FindObject) -> None:
-        answer = maybeDeferred(self._requests.find_object, self._peer_id, request)
-        self._finding[request.request_id] = answer
-        self._finish(request.request_id, answer)
-
-    def _probe(self, request: Probe) -> None:
-        answer = maybeDeferred(self._requests.probe, self._peer_id, request)
-        self._finding[request.request_id] = answer
-        self._finish(request.request_id, answer)
-
-    def _finish(
-        self,
-        request_id: int,
-        answer: Deferred[Located] | Deferred[FoundObject] | Deferred[Probed],
-    ) -> None:
-        def ended(message: Located | FoundObject | Probed | Fail) -> None:
+    def _finish(self, request_id: int, answer: "Deferred[Any]") -> None:
+        def ended(message: Reply | Fail) -> None:
             self._finding.pop(request_id, None)
             self._output.send(message)
 

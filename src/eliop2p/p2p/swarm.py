@@ -3,13 +3,23 @@ The parts of a node that take part in the swarm, put together.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IReactorTime
 
-from eliop2p.interfaces import ILocalChunks, IMembership, IPeerLinks, IPeerRequests
+from eliop2p.interfaces import (
+    ILocalChunks,
+    IMembership,
+    IPeerLinks,
+    IPeerRequests,
+    IRecordStore,
+)
+from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.attach import Standings
+from eliop2p.p2p.catalog import Catalog
 from eliop2p.p2p.directory import Directory
+from eliop2p.p2p.gossip import Beliefs
+from eliop2p.p2p.gossip_service import Gossip, GossipedMembers
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.object_table import ObjectTable
 from eliop2p.p2p.objects import ObjectDirectory, ObjectHome
@@ -52,10 +62,12 @@ class Swarm:
         upload_slots: int = 16,
     ) -> None:
         homes, standings = Homes(), Standings()
+        self._node_id, self._membership, self._homes = node_id, membership, homes
         self.directory = Directory(rng.getrandbits(31), selection_k)
         home = ChunkHome(
             node_id, membership, homes, directory=self.directory, clock=clock
         )
+        self._home = home
         self._object_home = ObjectHome(ObjectTable(), clock)
         self.requests = PeerRequests(home, self._object_home, standings, upload_slots)
         self.links = make_links(self.requests)
@@ -82,9 +94,56 @@ class Swarm:
         self.requests.begin(chunks)
         self.transfers.begin(chunks)
 
+    def make_catalog(self, records: IRecordStore) -> Catalog:
+        """
+        Tell peers what this node remembers of objects, and ask them.
+        """
+        self.requests.catalog = Catalog(
+            self._node_id,
+            self._membership,
+            self._homes,
+            links=self.links,
+            home=self._home,
+            records=records,
+        )
+        return self.requests.catalog
+
     def stop(self) -> None:
         """
         Announce nothing more, and let nobody wait.
         """
         self.transfers.stop()
         self._object_home.stop()
+
+
+def make_gossip(
+    me: PeerInfo,
+    swarm: Swarm,
+    table: IMembership,
+    *,
+    clock: IReactorTime,
+    rng: random.Random,
+    seeds: Sequence[tuple[str, int]],
+) -> tuple[Gossip, GossipedMembers]:
+    """
+    Let a node gossip.
+
+    Args:
+        me: The node.
+        swarm: Its part in the swarm, which is told to answer probes.
+        table: Its table of members.
+        clock: The time, in seconds since 1970.
+        rng: Spreads what is done over time.
+        seeds: Addresses of members to begin with.
+
+    Returns:
+        What gossips, and the table for the control plane to update.
+    """
+    # A later life of a node counts for more than an earlier one.
+    beliefs = Beliefs(me, int(clock.seconds() * 1000))
+    members = GossipedMembers(table)
+    gossip = Gossip(
+        beliefs, swarm.links, clock=clock, rng=rng, changed=members.changed, seeds=seeds
+    )
+    members.gossip = swarm.requests.gossip = gossip
+    return gossip, members

@@ -18,13 +18,12 @@ from eliop2p.p2p.gossip_service import Gossip
 from eliop2p.testing.simclock import SimClock, let_pass
 from eliop2p.wire.events import (
     Done,
-    FindObject,
     Get,
-    Locate,
     Probe,
     Probed,
     Rumour,
 )
+from eliop2p.wire.session import Question
 
 
 @attrs.frozen
@@ -137,9 +136,7 @@ class _Links:
         self._town = town
         self._node_id = node_id
 
-    def ask(
-        self, peer: PeerInfo, request: Locate | FindObject | Probe
-    ) -> Deferred[Any]:
+    def ask(self, peer: PeerInfo, request: Question) -> Deferred[Any]:
         """
         Carry a probe there and its answer back.
         """

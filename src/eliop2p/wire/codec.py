@@ -16,10 +16,16 @@ from eliop2p.base.errors import LocalProtocolError, RemoteProtocolError
 from eliop2p.model.peer import PeerInfo
 from eliop2p.model.record import MAX_RECORD
 from eliop2p.wire.events import (
+    MAX_ASKED,
     MAX_BATCH,
+    MAX_HELD,
     MAX_HOLDERS,
+    MAX_LISTED,
+    MAX_NAMED,
+    MAX_RECORD_LISTED,
     MAX_UPDATES,
     MINOR,
+    AskHolders,
     Cancel,
     Data,
     Done,
@@ -32,9 +38,12 @@ from eliop2p.wire.events import (
     Gone,
     Goodbye,
     Have,
+    HeldBy,
     Hello,
     Holder,
     Leased,
+    ListedObjects,
+    ListObjects,
     Locate,
     Located,
     MemberUpdate,
@@ -47,6 +56,7 @@ from eliop2p.wire.events import (
     PublishObject,
     Rumour,
     Standing,
+    ToldHolders,
     Verdict,
 )
 from eliop2p.wire.fields import (
@@ -104,6 +114,9 @@ _UPDATE = record(
     ("node", _PEER),
 )
 _UPDATES = ("updates", several(_UPDATE, MAX_UPDATES))
+
+
+_HELD = record(HeldBy, ("holders", blob(MAX_HELD)), ("heat", number(4)))
 
 
 @attrs.frozen
@@ -188,6 +201,29 @@ FRAMES = (
     ),
     _frame(21, Probed, _REQUEST, ("reached", flag()), _UPDATES),
     _frame(22, Rumour, _UPDATES),
+    _frame(
+        23,
+        ListObjects,
+        _REQUEST,
+        ("bucket", blob(255)),
+        ("prefix", blob(1024)),
+        ("skip", number(4)),
+    ),
+    _frame(
+        24,
+        ListedObjects,
+        _REQUEST,
+        ("more", number(4)),
+        ("records", several(pair(fixed(32), blob(MAX_RECORD_LISTED)), MAX_LISTED)),
+    ),
+    _frame(25, AskHolders, _REQUEST, ("chunk_ids", several(fixed(32), MAX_ASKED))),
+    _frame(
+        26,
+        ToldHolders,
+        _REQUEST,
+        ("names", several(name(), MAX_NAMED)),
+        ("held", several(_HELD, MAX_ASKED)),
+    ),
 )
 """
 Every type of frame: the protocol as a table.

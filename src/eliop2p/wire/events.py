@@ -459,6 +459,100 @@ class Rumour:
     updates: tuple[MemberUpdate, ...]
 
 
+MAX_LISTED = 32
+MAX_RECORD_LISTED = 3000
+"""
+The most objects that one message lists, and the bytes of each.
+"""
+
+MAX_ASKED = 256
+MAX_NAMED = 200
+MAX_HELD = 64
+"""
+The most chunks that one question is about, nodes that its answer names, and holders
+that it gives for one chunk.
+"""
+
+
+@attrs.frozen
+class ListObjects:
+    """
+    Asks a node which objects it remembers.
+
+    Attributes:
+        request_id: For the answer.
+        bucket: In which bucket.
+        prefix: What their keys begin with.
+        skip: How many to leave out, having been told of them.
+    """
+
+    request_id: int
+    bucket: bytes
+    prefix: bytes
+    skip: int
+
+
+@attrs.frozen
+class ListedObjects:
+    """
+    Answers :class:`ListObjects`.
+
+    Attributes:
+        request_id: Of the question.
+        more: How many records were looked at; 0 when there are no further ones.
+        records: A name and a record for each, at most :data:`MAX_LISTED`; without its
+            head when it is long.
+    """
+
+    request_id: int
+    more: int
+    records: tuple[tuple[ObjectId, bytes], ...]
+
+
+@attrs.frozen
+class AskHolders:
+    """
+    Asks a home who holds chunks, without wanting them.
+
+    Attributes:
+        request_id: For the answer.
+        chunk_ids: Which, at most :data:`MAX_ASKED`.
+    """
+
+    request_id: int
+    chunk_ids: tuple[ChunkId, ...]
+
+
+@attrs.frozen
+class HeldBy:
+    """
+    Who holds one chunk.
+
+    Attributes:
+        holders: For each holder, its place in the list of names; one byte each.
+        heat: Questions for the chunk within the last hour.
+    """
+
+    holders: bytes
+    heat: int
+
+
+@attrs.frozen
+class ToldHolders:
+    """
+    Answers :class:`AskHolders`.
+
+    Attributes:
+        request_id: Of the question.
+        names: Nodes that hold any of the chunks, at most :data:`MAX_NAMED`.
+        held: For each chunk, in the order of the question.
+    """
+
+    request_id: int
+    names: tuple[str, ...]
+    held: tuple[HeldBy, ...]
+
+
 Message = (
     Hello
     | Proof
@@ -482,4 +576,8 @@ Message = (
     | Probe
     | Probed
     | Rumour
+    | ListObjects
+    | ListedObjects
+    | AskHolders
+    | ToldHolders
 )

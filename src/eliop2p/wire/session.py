@@ -23,6 +23,7 @@ from eliop2p.wire.codec import (
 from eliop2p.wire.events import (
     MAJOR,
     MINOR,
+    AskHolders,
     Cancel,
     Data,
     Done,
@@ -37,6 +38,8 @@ from eliop2p.wire.events import (
     Have,
     Hello,
     Leased,
+    ListedObjects,
+    ListObjects,
     Locate,
     Located,
     Message,
@@ -47,6 +50,7 @@ from eliop2p.wire.events import (
     Proof,
     PublishObject,
     Rumour,
+    ToldHolders,
 )
 
 MAX_INBOUND = 256
@@ -61,8 +65,14 @@ The most open requests of our own, pings apart.
 
 _LAST_ID = 2**32 - 1
 
-Request = Locate | FindObject | Get | Probe | Ping
-Answer = Located | FoundObject | Data | Done | Probed | Fail | Pong
+Question = Locate | FindObject | Probe | ListObjects | AskHolders
+Reply = Located | FoundObject | Probed | ListedObjects | ToldHolders
+"""
+Requests that one message answers, and those messages.
+"""
+
+Request = Question | Get | Ping
+Answer = Reply | Data | Done | Fail | Pong
 
 
 class Role(Enum):
@@ -91,6 +101,8 @@ ANSWERS: dict[type[Message], frozenset[type[Message]]] = {
     FindObject: frozenset({FoundObject, Fail}),
     Get: frozenset({Data, Done, Fail}),
     Probe: frozenset({Probed, Fail}),
+    ListObjects: frozenset({ListedObjects, Fail}),
+    AskHolders: frozenset({ToldHolders, Fail}),
     Ping: frozenset({Pong}),
 }
 """
@@ -135,10 +147,8 @@ class Established:
 Event = (
     Established
     | Answer
-    | Locate
-    | FindObject
+    | Question
     | Get
-    | Probe
     | Cancel
     | Have
     | Gone
@@ -270,13 +280,11 @@ class Session:
         kind = type(message)
         if kind not in ACCEPTED[self._state]:
             raise RemoteProtocolError(f"{kind.__name__} {self._state.value}")
+        if isinstance(message, Answer):
+            return self._accept_answer(message)
+        if isinstance(message, Request):
+            return self._accept_request(message)
         match message:
-            case (
-                Located() | FoundObject() | Data() | Done() | Probed() | Fail() | Pong()
-            ):
-                return self._accept_answer(message)
-            case Locate() | FindObject() | Get() | Probe() | Ping():
-                return self._accept_request(message)
             case Cancel():
                 return message if message.request_id in self._inbound else None
             case Hello():
@@ -367,9 +375,9 @@ class Session:
             raise LocalProtocolError(f"{kind.__name__} cannot be sent now")
         data = encode(message)
         match message:
-            case Locate() | FindObject() | Get() | Probe() | Ping():
+            case _ if isinstance(message, Question | Get | Ping):
                 self._note_request(message)
-            case Located() | FoundObject() | Done() | Probed() | Fail():
+            case _ if isinstance(message, Reply | Done | Fail):
                 self._check_answer(message.request_id, kind)
                 del self._inbound[message.request_id]
             case Cancel() if message.request_id not in self._outbound:
