@@ -387,16 +387,16 @@ class ICacheBackend(Interface):
 @attrs.frozen
 class PartialChunk:
     """
-    What is kept of a chunk that is not whole.
+    What is kept of a chunk that is not whole: runs of bytes with their places in it.
 
     Attributes:
-        pieces: Its bytes, each run with its place in the chunk.
-        from_store: Whether all of them came from the store. If not, nobody can say
-            that they are right before the chunk is whole.
+        pieces: Those that came from the store.
+        doubtful: Those that came from peers: nobody can say that they are right before
+            the chunk is whole.
     """
 
     pieces: tuple[tuple[int, memoryview], ...]
-    from_store: bool
+    doubtful: tuple[tuple[int, memoryview], ...]
 
 
 class IPartialChunks(Interface):
@@ -411,7 +411,8 @@ class IPartialChunks(Interface):
 
     def extents_of(chunk_id: ChunkId) -> tuple[Interval, ...]:
         """
-        Tell which bytes of a chunk are, as far as is known without looking, kept.
+        Tell which bytes of a chunk that came from the store are kept, as far as is
+        known without looking.
         """
 
     def load(chunk_id: ChunkId) -> "Deferred[PartialChunk | None]":
@@ -535,6 +536,9 @@ class IChunkSink(Interface):
 
     chunk: Chunk = Attribute("Which chunk.")
     filled: int = Attribute("How many bytes it has from its start without a gap.")
+    missing: Interval = Attribute(
+        "The first run of bytes that it does not have; empty when it has all."
+    )
     source: str = Attribute(
         "Where its bytes come from, set by whoever writes before it writes: peer or "
         "origin; empty before."
@@ -678,6 +682,48 @@ class IChunkReader(Interface):
     def drop(chunk_id: ChunkId) -> "Deferred[None]":
         """
         Take a chunk that cannot be read out of every tier, and tell others.
+        """
+
+
+class IPartSink(Interface):
+    """
+    Takes bytes of a chunk that are on their way to one client.
+    """
+
+    def write(data: memoryview) -> None:
+        """
+        Take the next bytes; they are kept, and nobody may change them any more.
+        """
+
+    def close() -> None:
+        """
+        No more will come. To be called once.
+        """
+
+
+class IChunkParts(Interface):
+    """
+    The door to what is here of chunks that are not whole. Intervals are those of the
+    object; what they have in common with the chunk is meant.
+    """
+
+    def where_part(chunk: Chunk, part: Interval) -> str:
+        """
+        Tell where bytes are without touching them: ``memory``, ``disk``, ``arriving``
+        if they will come without being asked for, or empty.
+        """
+
+    def open_part(chunk: Chunk, part: Interval) -> "Deferred[IChunkReading]":
+        """
+        Open bytes that are somewhere.
+
+        Raises:
+            ChunkUnavailable: Not all of them are (in the Deferred, or that of a read).
+        """
+
+    def receive(chunk: Chunk, part: Interval) -> IPartSink:
+        """
+        Keep bytes that the store sends now, and give them to others who want them.
         """
 
 

@@ -202,9 +202,10 @@ class Node(MultiService):
         reads = ObjectReads(
             self.origin,
             self.chunks,
+            self.chunks,
             records,
-            self.checks,
-            self.metrics,
+            checks=self.checks,
+            metrics=self.metrics,
             clock=world.clock,
             chunk_size=chunk_size,
         )

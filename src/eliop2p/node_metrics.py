@@ -104,4 +104,5 @@ def _observe_tier(metrics: Metrics, node: Counted, tier: str) -> None:
     show("used_bytes", lambda: node.chunks.usage()[tier].used)
     show("capacity_bytes", lambda: node.chunks.usage()[tier].capacity)
     show("chunks", lambda: node.chunks.usage()[tier].chunks)
+    show("partial_chunks", lambda: node.chunks.usage()[tier].partial)
     show("degraded", lambda: bool(node.chunks.usage()[tier].degraded))

@@ -117,12 +117,12 @@ class PartialMachine(RuleBasedStateMachine):
         content = bytes_of(partial, LENGTH) if partial else {}
         data = made_up(number, LENGTH)[1]
         assert all(data[place] == byte for place, byte in content.items())
-        if number not in self.hurt:
-            assert set(content) == listed
+        assert set(content) <= self.kept.get(number, set())
+        if number in self.hurt:
+            self.counts["found out"] += set(content) < self.kept[number]
         else:
-            assert set(content) <= listed
-            if set(content) < listed:
-                self.counts["found out"] += 1
+            assert listed <= set(content)
+            assert content or number not in self.kept
 
     @rule(number=NUMBERS)
     def put(self, number: int) -> None:
@@ -215,8 +215,7 @@ class PartialMachine(RuleBasedStateMachine):
         files = list(Path(self.path, PARTIAL).iterdir())
         assert len(files) <= usage.partial
         for number in range(10):
-            listed = self.listed(number)
-            assert listed <= self.kept.get(number, set())
-            if not listed:
+            assert self.listed(number) <= self.kept.get(number, set())
+            if not self.path_of(number).exists():
                 self.kept.pop(number, None)
                 self.hurt.discard(number)

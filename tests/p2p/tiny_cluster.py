@@ -43,6 +43,7 @@ from eliop2p.model.chunk import (
     ObjectVersion,
 )
 from eliop2p.model.peer import Membership, PeerInfo
+from eliop2p.model.ranges import Interval
 from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
 from eliop2p.p2p.rendezvous import ranked
@@ -142,6 +143,13 @@ class Flight:
         self.checked: Digest | None = None
         self.failure: Exception | None = None
         self.waiting: list[Deferred[None]] = []
+
+    @property
+    def missing(self) -> Interval:
+        """
+        All that is not there.
+        """
+        return Interval(self.filled, self.chunk.length)
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """

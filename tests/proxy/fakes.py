@@ -176,6 +176,13 @@ class FakeSink:
         """
         return len(self.data)
 
+    @property
+    def missing(self) -> Interval:
+        """
+        All that is not there.
+        """
+        return Interval(self.filled, self.chunk.length)
+
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """
         Append bytes; they must come in order.

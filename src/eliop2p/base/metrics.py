@@ -168,6 +168,12 @@ TABLE: tuple[MetricInfo, ...] = (
         "Complete chunks in a tier.",
     ),
     MetricInfo(
+        "eliop2p_cache_partial_chunks",
+        "gauge",
+        ("tier",),
+        "Chunks of which a tier keeps a part.",
+    ),
+    MetricInfo(
         "eliop2p_cache_degraded",
         "gauge",
         ("tier",),
@@ -304,6 +310,7 @@ class Metrics(Collector):
         self.cache_used_bytes = self._gauge("eliop2p_cache_used_bytes")
         self.cache_capacity_bytes = self._gauge("eliop2p_cache_capacity_bytes")
         self.cache_chunks = self._gauge("eliop2p_cache_chunks")
+        self.cache_partial = self._gauge("eliop2p_cache_partial_chunks")
         self.cache_degraded = self._gauge("eliop2p_cache_degraded")
         self.scrubbed_bytes = self._counter("eliop2p_scrubbed_bytes_total")
         self.corrupt_chunks = self._counter("eliop2p_corrupt_chunks_total")

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from eliop2p.base.errors import ChunkUnavailable, CorruptChunk, WrongAnswer
 from eliop2p.interfaces import IChunkSink, IWorker
 from eliop2p.model.chunk import Chunk, Digest
-from eliop2p.model.ranges import Extents
+from eliop2p.model.ranges import Extents, Interval
 from eliop2p.model.trail import Arrival
 
 _MAPPED = 256 * 1024
@@ -97,6 +97,15 @@ class ChunkBuffer:
         """
         return self._memory.toreadonly()
 
+    @property
+    def missing(self) -> Interval:
+        """
+        The first run of bytes that is not there.
+        """
+        length = self.chunk.length
+        gaps = self._extents.gaps(self.filled, length)
+        return next(gaps, Interval(length, length))
+
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """
         Put bytes in their place: see :class:`eliop2p.interfaces.IChunkSink`.
@@ -126,6 +135,13 @@ class ChunkBuffer:
                 self._grown()
             finally:
                 self.writing = False
+
+    def supply(self, offset: int, data: memoryview) -> None:
+        """
+        Put bytes where there are none yet.
+        """
+        for gap in list(self._extents.gaps(offset, offset + len(data))):
+            self.write(gap.start, data[gap.start - offset : gap.stop - offset])
 
     def _compare(self, offset: int, data: memoryview) -> None:
         # As bytes, because views are compared one element at a time.

@@ -11,6 +11,7 @@ from zope.interface import implementer
 from eliop2p.base.errors import ChunkUnavailable
 from eliop2p.cache.flights import Flights
 from eliop2p.cache.keeper import Keeper
+from eliop2p.cache.part import within
 from eliop2p.cache.promotion import Promotion
 from eliop2p.cache.readings import HandleReading
 from eliop2p.cache.room import Room
@@ -19,17 +20,26 @@ from eliop2p.interfaces import (
     ICacheBackend,
     IChunkHandle,
     IChunkOrigin,
+    IChunkParts,
     IChunkReader,
     IChunkReading,
     IChunkSource,
     IHeldChunks,
     ILocalChunks,
+    IPartialChunks,
+    IPartSink,
     IWorker,
 )
 from eliop2p.model.chunk import Chunk, ChunkId, Digest
+from eliop2p.model.ranges import Interval
+
+_PARTS = 4
+"""
+Parts of chunks take at most this part of the memory for chunks in flight, besides it.
+"""
 
 
-@implementer(IChunkReader, ILocalChunks, IHeldChunks)
+@implementer(IChunkReader, IChunkParts, ILocalChunks, IHeldChunks)
 class ChunkManager:
     """
     Gives a chunk from memory, from its arrival if it is under way, from disk, or by
@@ -72,7 +82,16 @@ class ChunkManager:
         self._disk = disk
         self._room = Room(inflight_bytes)
         self._keeper = Keeper(memory, disk, source, clock)
-        self._flights = Flights(source, worker, clock, self._room, self._keeper)
+        self._flights = Flights(
+            source,
+            worker,
+            clock,
+            self._room,
+            self._keeper,
+            partials=IPartialChunks(disk, None) if disk is not None else None,
+            memory=inflight_bytes // _PARTS,
+        )
+        self._parts = self._flights.parts
         self._promotion: Promotion | None = None
         if disk is not None:
             self._promotion = Promotion(self._keeper, disk, worker, clock, self._room)
@@ -84,6 +103,13 @@ class ChunkManager:
         Bytes in flight.
         """
         return self._room.used
+
+    @property
+    def parts_in_memory(self) -> int:
+        """
+        Bytes of chunks that are not whole and not in flight.
+        """
+        return self._parts.used
 
     def start(self) -> Deferred[None]:
         """
@@ -117,6 +143,27 @@ class ChunkManager:
         """
         return self._keeper.where(chunk_id)
 
+    def where_part(self, chunk: Chunk, part: Interval) -> str:
+        """
+        Tell where bytes are, whether their chunk is whole or not.
+        """
+        where = self._keeper.where(chunk.id)
+        if not where and self._flights.get(chunk.id) is not None:
+            return "arriving"
+        return where or self._parts.where(chunk, within(chunk, part))
+
+    def open_part(self, chunk: Chunk, part: Interval) -> Deferred[IChunkReading]:
+        """
+        Open bytes that are here, whether their chunk is whole or not.
+        """
+        return Deferred.fromCoroutine(self._open_part(chunk, within(chunk, part)))
+
+    def receive(self, chunk: Chunk, part: Interval) -> IPartSink:
+        """
+        Keep bytes that the store sends now.
+        """
+        return self._parts.receive(chunk, within(chunk, part))
+
     def inspect(self, chunk_id: ChunkId) -> Deferred[IChunkHandle | None]:
         """
         Open a chunk that a tier holds, which does not count as a use of it.
@@ -125,9 +172,10 @@ class ChunkManager:
 
     def drop(self, chunk_id: ChunkId) -> Deferred[None]:
         """
-        Take a chunk out of every tier, and tell others.
+        Take a chunk out of every tier, with what there is of it while it is not whole,
+        and tell others.
         """
-        return self._keeper.drop(chunk_id)
+        return Deferred.fromCoroutine(self._drop(chunk_id))
 
     def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
         """
@@ -170,6 +218,14 @@ class ChunkManager:
             return flight.join(origin)
         self.flights += 1
         return self._flights.begin(chunk, origin)
+
+    async def _open_part(self, chunk: Chunk, wanted: Interval) -> IChunkReading:
+        reading = await self._open_local(chunk.id)
+        return reading or await self._parts.open(chunk, wanted)
+
+    async def _drop(self, chunk_id: ChunkId) -> None:
+        await self._parts.discard(chunk_id)
+        await self._keeper.drop(chunk_id)
 
     async def _open_local(self, chunk_id: ChunkId) -> IChunkReading | None:
         reading = await self._open_memory(chunk_id)

@@ -48,6 +48,7 @@ class _Entry:
         name: Its file.
         records: What is listed there.
         extents: The bytes that are listed.
+        vouched: Those of them that came from the store.
         checked: Those of them that this process has written, or read and found right.
         size: Bytes counted for it.
         used: When it was used last, in uses of all.
@@ -58,6 +59,7 @@ class _Entry:
     name: PartialName
     records: list[Record] = attrs.field(factory=list)
     extents: Extents = attrs.field(factory=Extents)
+    vouched: Extents = attrs.field(factory=Extents)
     checked: Extents = attrs.field(factory=Extents)
     size: int = 0
     used: int = 0
@@ -71,6 +73,8 @@ class _Entry:
         for record in records:
             self.records.append(record)
             self.extents.add(record.extent.start, record.extent.stop)
+            if record.from_store:
+                self.vouched.add(record.extent.start, record.extent.stop)
 
 
 class Partials:
@@ -123,10 +127,10 @@ class Partials:
 
     def extents_of(self, chunk_id: ChunkId) -> tuple[Interval, ...]:
         """
-        Tell which bytes are listed.
+        Tell which bytes from the store are listed.
         """
         entry = self._entries.get(chunk_id)
-        return tuple(entry.extents) if entry else ()
+        return tuple(entry.vouched) if entry else ()
 
     async def load(self, chunk_id: ChunkId) -> PartialChunk | None:
         """
@@ -156,8 +160,12 @@ class Partials:
         if not good:
             return None
         return PartialChunk(
-            tuple((record.extent.start, data) for record, data in good),
-            all(record.from_store for record, _ in good),
+            *(
+                tuple(
+                    (r.extent.start, data) for r, data in good if r.from_store is kind
+                )
+                for kind in (True, False)
+            )
         )
 
     async def checkpoint(

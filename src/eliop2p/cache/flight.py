@@ -12,9 +12,17 @@ from zope.interface import implementer
 from eliop2p.base.errors import ChunkUnavailable
 from eliop2p.cache.buffer import ChunkBuffer
 from eliop2p.cache.readings import misuse
+from eliop2p.cache.saver import Saver
 from eliop2p.cache.shared_origin import SharedOrigin
-from eliop2p.interfaces import Fetched, IChunkOrigin, IChunkReading, IWorker
+from eliop2p.interfaces import (
+    Fetched,
+    IChunkOrigin,
+    IChunkReading,
+    IPartialChunks,
+    IWorker,
+)
 from eliop2p.model.chunk import Chunk, Digest
+from eliop2p.model.ranges import Interval
 from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
 
@@ -33,6 +41,7 @@ class Flight:
         abandoned: Whether nobody wants it any more.
         waiting_on: What its arrival waits for at the moment, to be cancelled.
         arrival: What is noted of how it comes.
+        saver: Takes what comes to the disk; None when none keeps parts.
 
     Args:
         chunk: Which chunk.
@@ -52,6 +61,8 @@ class Flight:
         self.abandoned = False
         self.waiting_on: Deferred[Any] | None = None
         self.arrival = Arrival()
+        self.saver: Saver | None = None
+        self._noted = 0
         self._worker = worker
         self._empty = empty
         self._release: Callable[[], None] | None = None
@@ -124,7 +135,28 @@ class Flight:
         if self.buffer is not None:
             self.buffer.close()
         self.buffer = ChunkBuffer(self.chunk, self._worker, self._grown, self.arrival)
+        self.saver = None
         return self.buffer
+
+    def save_to(
+        self, partials: IPartialChunks, buffer: ChunkBuffer, after: int
+    ) -> None:
+        """
+        Have what comes taken to the disk.
+
+        Args:
+            partials: The disk.
+            buffer: Where it comes.
+            after: The bytes from the start that are there already.
+        """
+        view = buffer.view
+
+        def read(extent: Interval) -> list[tuple[int, memoryview]]:
+            return [(extent.start, view[extent.start : extent.stop])]
+
+        self.saver = Saver(partials, self.chunk, read)
+        self._noted = after
+        self._note(buffer)
 
     def start_over(self, error: Exception) -> bool:
         """
@@ -146,6 +178,8 @@ class Flight:
         self.source = fetched.source
         if self.buffer is not None:
             self.buffer.close()
+        if self.saver is not None:
+            self.saver.close()
         self.origins.finish()
         self._wake()
 
@@ -179,7 +213,14 @@ class Flight:
     def _grown(self) -> None:
         assert self.buffer is not None
         self.source = self.buffer.source
+        self._note(self.buffer)
         self._wake()
+
+    def _note(self, buffer: ChunkBuffer) -> None:
+        if self.saver is not None:
+            from_store = buffer.source == "origin"
+            self.saver.came(self._noted, buffer.filled, from_store=from_store)
+            self._noted = buffer.filled
 
     def _wake(self) -> None:
         for reading in tuple(self._readings):

@@ -12,12 +12,14 @@ from twisted.python.failure import Failure
 from eliop2p.base.errors import ChunkUnavailable, CorruptChunk, ElioError
 from eliop2p.cache.flight import Flight, FlightReading
 from eliop2p.cache.keeper import Keeper
+from eliop2p.cache.parts import Parts
 from eliop2p.cache.room import Room
 from eliop2p.cache.tasks import Tasks
 from eliop2p.interfaces import (
     Fetched,
     IChunkOrigin,
     IChunkSource,
+    IPartialChunks,
     IWorker,
 )
 from eliop2p.model.chunk import Chunk, ChunkId
@@ -41,6 +43,11 @@ class Flights:
         clock: Gives the turn back to a source before it is cancelled.
         room: Bounds the bytes in flight.
         keeper: Takes chunks to the tiers.
+        partials: The disk, if it keeps parts of chunks.
+        memory: Bytes of parts of chunks that may be in memory.
+
+    Attributes:
+        parts: What is here of chunks that are not whole.
     """
 
     def __init__(
@@ -50,7 +57,12 @@ class Flights:
         clock: IReactorTime,
         room: Room,
         keeper: Keeper,
+        *,
+        partials: IPartialChunks | None,
+        memory: int,
     ) -> None:
+        self.parts = Parts(partials, clock, memory, self._complete)
+        self._partials = partials
         self._clock = clock
         self._room = room
         self._source = source
@@ -75,14 +87,24 @@ class Flights:
         self._tasks.run(self._fly(flight))
         return reading
 
-    def stop(self) -> Deferred[None]:
+    async def stop(self) -> None:
         """
         Stop what is arriving, and wait until what has arrived is kept.
         """
         for flight in tuple(self._table.values()):
             if flight.fetched is None:
                 self._abandon(flight)
-        return self._tasks.idle()
+        await self._tasks.idle()
+        await self.parts.stop()
+
+    def _complete(self, chunk: Chunk) -> None:
+        """
+        Make a chunk of the parts that make it up.
+        """
+        if chunk.id not in self._table and not self._keeper.where(chunk.id):
+            flight = Flight(chunk, self._worker, self._emptied)
+            self._table[chunk.id] = flight
+            self._tasks.run(self._fly(flight))
 
     async def _fly(self, flight: Flight) -> None:
         length, begun = flight.chunk.length, self._clock.seconds()
@@ -95,6 +117,8 @@ class Flights:
         arrival = Deferred.fromCoroutine(self._arrive(flight))
         fetched = await arrival.addErrback(self._failed, flight)
         if fetched is None:
+            if flight.saver is not None:
+                await flight.saver.flush()
             self._room.release(length)
             return
         flight.finish(fetched)
@@ -107,15 +131,36 @@ class Flights:
         try:
             return await self._fetch(flight)
         except CorruptChunk as error:
+            await self._discard(flight)
             if not flight.start_over(error):
                 raise
-        return await self._fetch(flight)
+        try:
+            return await self._fetch(flight)
+        except CorruptChunk:
+            await self._discard(flight)
+            raise
 
     async def _fetch(self, flight: Flight) -> Fetched:
         if flight.abandoned:
             raise CancelledError
-        fetched = self._source.fetch(flight.allocate(), flight.origins)
+        buffer = flight.allocate()
+        filling = Deferred.fromCoroutine(self.parts.fill(buffer))
+        anew = await self._wait(flight, filling)
+        if self._partials is not None:
+            flight.save_to(self._partials, buffer, 0 if anew else buffer.filled)
+        if buffer.filled == flight.chunk.length and buffer.source == "origin":
+            digest = await self._wait(flight, buffer.digest())
+            return Fetched(digest, "origin")
+        fetched = self._source.fetch(buffer, flight.origins)
         return await self._wait(flight, fetched)
+
+    async def _discard(self, flight: Flight) -> None:
+        """
+        Forget what is kept of a chunk that is wrong.
+        """
+        if flight.saver is not None:
+            flight.saver.close()
+        await self.parts.discard(flight.chunk.id)
 
     async def _settle(self, flight: Flight, data: memoryview, fetched: Fetched) -> None:
         length = flight.chunk.length
@@ -125,6 +170,7 @@ class Flights:
             self._forget(flight)
             self._room.release(length)
         await self._keeper.to_disk(*what).addErrback(_unkept)
+        await self.parts.discard(flight.chunk.id)
         if handle is None:
             self._keeper.dropped(flight.chunk.id)
 

@@ -89,7 +89,7 @@ class PartialFiles:
             if name is None or path.is_symlink() or not path.is_file():
                 unknown += size_on_disk(path.lstat().st_size)
                 continue
-            partial = self._look(name)
+            partial = self.look(name)
             if partial.records:
                 found.append(partial)
             else:
@@ -171,7 +171,13 @@ class PartialFiles:
             return error
         return None
 
-    def _look(self, name: PartialName) -> FoundPartial:
+    def look(self, name: PartialName) -> FoundPartial:
+        """
+        Read what a file lists.
+
+        Raises:
+            OSError: It cannot be read.
+        """
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(self._files.root / name.path, flags)
         try:

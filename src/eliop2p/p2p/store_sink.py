@@ -7,6 +7,7 @@ from zope.interface import implementer
 
 from eliop2p.interfaces import IChunkSink
 from eliop2p.model.chunk import Digest
+from eliop2p.model.ranges import Interval
 
 
 @implementer(IChunkSink)
@@ -25,8 +26,25 @@ class StoreSink:
     def __init__(self, sink: IChunkSink, *, trusted: bool) -> None:
         self.chunk = sink.chunk
         self.arrival = sink.arrival
-        self.filled = sink.filled if trusted else 0
         self._sink = sink
+        self._trusted = trusted
+        self._compared = 0
+
+    @property
+    def filled(self) -> int:
+        """
+        How many bytes it has, without a gap, that came from the store.
+        """
+        return self._sink.filled if self._trusted else self._compared
+
+    @property
+    def missing(self) -> Interval:
+        """
+        The first run of bytes that is to be read.
+        """
+        if self._trusted:
+            return self._sink.missing
+        return Interval(self.filled, self.chunk.length)
 
     @property
     def source(self) -> str:
@@ -43,8 +61,8 @@ class StoreSink:
         if stop > self._sink.filled:
             self._sink.source = "origin"
         self._sink.write(offset, data)
-        if offset <= self.filled:
-            self.filled = max(self.filled, min(stop, self._sink.filled))
+        if offset <= self._compared:
+            self._compared = max(self._compared, min(stop, self._sink.filled))
 
     def digest(self) -> "Deferred[Digest]":
         """

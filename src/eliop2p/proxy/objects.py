@@ -6,7 +6,6 @@ a version of the object is believed in, an unsigned If-None-Match is added: a 30
 that the client may read the object and that the belief holds.
 """
 
-import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -17,9 +16,9 @@ from eliop2p.base.errors import (
     WrongAnswer,
 )
 from eliop2p.base.metrics import Metrics
-from eliop2p.http1.message import RequestHead, ResponseHead
+from eliop2p.http1.message import HOP_BY_HOP, RequestHead, ResponseHead
 from eliop2p.http1.signature import usable_until
-from eliop2p.interfaces import IChunkReader, IOrigin, IOriginResponse
+from eliop2p.interfaces import IChunkParts, IChunkReader, IOrigin, IOriginResponse
 from eliop2p.model.chunk import MIB, Layout
 from eliop2p.model.ranges import Interval
 from eliop2p.model.record import ObjectRecord
@@ -34,8 +33,11 @@ from eliop2p.proxy.heads import (
 )
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.last_call import LastCall
-from eliop2p.proxy.origin_reads import ClientOrigin
+from eliop2p.proxy.one_read import Read
+from eliop2p.proxy.origin_reads import ClientOrigin, check_part
+from eliop2p.proxy.outlook import outlook
 from eliop2p.proxy.part_style import PartStyles
+from eliop2p.proxy.parts import PartReader, Tap, is_inside, send_part
 from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
@@ -51,36 +53,6 @@ ahead when the answer is cut, some 3 MiB, is then less than 2% of the object.
 _log = Logger()
 
 
-@attrs.frozen
-class _Read:
-    """
-    One read on its way.
-
-    Attributes:
-        exchange: The client's request and its answer.
-        plan: What is asked for.
-        head: The request as it is sent on.
-        turn: Whether it falls to this read to learn the object's record.
-        until: Until when its signature may be used again, in epoch seconds; None
-            without a limit.
-        lasts: Whether that is long enough for further requests.
-    """
-
-    exchange: Exchange
-    plan: ReadObject
-    head: RequestHead
-    turn: bool
-    until: float | None
-    lasts: bool
-
-    @property
-    def fixed(self) -> bool:
-        """
-        Whether no other range may be asked for than the client did.
-        """
-        return self.plan.range_signed or not self.lasts
-
-
 class ObjectReads:
     """
     Answers reads of objects through the cache.
@@ -90,10 +62,11 @@ class ObjectReads:
         self,
         origin: IOrigin,
         reader: IChunkReader,
+        parts: IChunkParts,
         records: Records,
+        *,
         checks: ObjectChecks,
         metrics: Metrics,
-        *,
         clock: IReactorTime,
         chunk_size: int,
     ) -> None:
@@ -101,6 +74,7 @@ class ObjectReads:
         Args:
             origin: The store.
             reader: Opens chunks.
+            parts: Opens and keeps parts of chunks.
             records: What is believed of objects.
             checks: Holds objects against the store's checksums.
             metrics: Where outcomes are counted.
@@ -109,6 +83,7 @@ class ObjectReads:
         """
         self._origin = origin
         self._reader = reader
+        self._parts = parts
         self._records = records
         self._checks = checks
         self._metrics = metrics
@@ -147,13 +122,13 @@ class ObjectReads:
             if found.turn:
                 self._records.release(plan.record_id)
 
-    def _read(self, exchange: Exchange, plan: ReadObject, turn: bool) -> _Read:
+    def _read(self, exchange: Exchange, plan: ReadObject, turn: bool) -> Read:
         head, now = forwarded(exchange.head), self._clock.seconds()
         until = usable_until(head, now)
         lasts = until is None or now < until
-        return _Read(exchange, plan, head, turn, until, lasts)
+        return Read(exchange, plan, head, turn, until, lasts)
 
-    async def _answer(self, read: _Read, record: ObjectRecord | None) -> str:
+    async def _answer(self, read: Read, record: ObjectRecord | None) -> str:
         if record is None or not (record.whole or read.plan.range is not None):
             return await self._first_read(read)
         if self._checks.distrusts(record):
@@ -162,7 +137,7 @@ class ObjectReads:
             return await self._relay(read, await self._ask(read.head, read))
         return await self._revalidate(read, record)
 
-    async def _revalidate(self, read: _Read, record: ObjectRecord) -> str:
+    async def _revalidate(self, read: Read, record: ObjectRecord) -> str:
         kept = parse_kept(record.head)
         part = self._part(read.plan, record)
         if part is None:
@@ -178,7 +153,7 @@ class ObjectReads:
             return await self._first_read(read)
         return await self._take(read, response)
 
-    async def _past_cache(self, read: _Read, record: ObjectRecord) -> str:
+    async def _past_cache(self, read: Read, record: ObjectRecord) -> str:
         """
         Pass on what the store sends of a version that failed its checks, until there is
         another version.
@@ -189,10 +164,10 @@ class ObjectReads:
             return await self._relay(read, response)
         return await self._take(read, response)
 
-    async def _first_read(self, read: _Read) -> str:
+    async def _first_read(self, read: Read) -> str:
         return await self._take(read, await self._ask(read.head, read))
 
-    async def _ask(self, head: RequestHead, read: _Read) -> IOriginResponse:
+    async def _ask(self, head: RequestHead, read: Read) -> IOriginResponse:
         try:
             response = await ask_origin(self._origin, head, None, read.exchange)
         except OriginError:
@@ -201,7 +176,7 @@ class ObjectReads:
         self._styles.note(read.plan.key.store, response.head)
         return response
 
-    async def _take(self, read: _Read, response: IOriginResponse) -> str:
+    async def _take(self, read: Read, response: IOriginResponse) -> str:
         """
         Use an answer that may carry bytes of the object.
         """
@@ -216,7 +191,8 @@ class ObjectReads:
             return await self._relay(read, response)
         layout = record.layout
         if not self._chunked(read, layout, part):
-            return await self._relay(read, response)
+            tap = Tap(self._reader, self._parts, layout, part)
+            return await self._pass_on(read, response, tap, part)
         origin = self._client_origin(read, record, part)
         small = record.version.size <= STREAMED_BYTES or read.fixed
         first = layout.chunk(part.start // self._chunk_size)
@@ -236,27 +212,27 @@ class ObjectReads:
             read, record, part, head=head, origin=origin, ahead=max(claimed, AHEAD)
         )
 
-    def _chunked(self, read: _Read, layout: Layout, part: Interval) -> bool:
+    def _chunked(self, read: Read, layout: Layout, part: Interval) -> bool:
         """
-        Tell whether every chunk of the part can be had: whole from the store, or from
-        a tier.
+        Tell whether every chunk of the part can be had: whole from the store, or what
+        is wanted of it from where it is.
         """
         return not read.fixed or all(
-            (part.start <= chunk.start and chunk.interval.stop <= part.stop)
-            or self._reader.where(chunk.id)
+            is_inside(chunk, part) or self._parts.where_part(chunk, part)
             for chunk in map(layout.chunk, layout.covering(part))
         )
 
     def _held(self, layout: Layout, part: Interval) -> bool:
         """
-        Tell whether a tier has every chunk of the part.
+        Tell whether every byte of the part is at rest here.
         """
         chunks = map(layout.chunk, layout.covering(part))
-        return all(self._reader.where(chunk.id) for chunk in chunks)
+        found = {self._parts.where_part(chunk, part) for chunk in chunks}
+        return found <= {"memory", "disk"}
 
     async def _send_known(
         self,
-        read: _Read,
+        read: Read,
         record: ObjectRecord,
         part: Interval,
         kept: ResponseHead,
@@ -264,7 +240,7 @@ class ObjectReads:
     ) -> str:
         layout = record.layout
         if not self._chunked(read, layout, part):
-            return await self._relay(read, await self._ask(read.head, read))
+            return await self._claim(read, record, part)
         if not (read.lasts or self._held(layout, part)):
             return await self._first_read(read)
         ranged = None if read.plan.range is None else part
@@ -279,9 +255,60 @@ class ObjectReads:
             read, record, part, head=head, origin=origin, ahead=AHEAD
         )
 
+    async def _claim(self, read: Read, record: ObjectRecord, part: Interval) -> str:
+        """
+        Ask for a range that nobody has; others who want it wait for what comes.
+        """
+        tap = Tap(self._reader, self._parts, record.layout, part)
+        try:
+            response = await self._ask(read.head, read)
+            learnt = learn(read.plan, response.head, self._chunk_size)
+            if learnt and (learnt[0].layout, learnt[1]) == (record.layout, part):
+                return await self._pass_on(read, response, tap, part)
+        finally:
+            tap.close()
+        return await self._take(read, response)
+
+    async def _pass_on(
+        self, read: Read, response: IOriginResponse, tap: Tap, part: Interval
+    ) -> str:
+        """
+        Send what the store does, and keep it.
+        """
+        if read.turn:
+            self._records.release(read.plan.record_id)
+        exchange, before = read.exchange, read.exchange.sent
+        if not exchange.begun:
+            exchange.begin(
+                response.head.without(HOP_BY_HOP),
+                (b"X-Cache", b"MISS"),
+                (b"X-Elio-Source", b"memory=0 disk=0 pending=%d" % part.length),
+            )
+        try:
+            await send_part(exchange, response, tap)
+        finally:
+            self._count("origin", exchange.sent - before)
+        return "miss"
+
+    async def _go_on(self, read: Read, record: ObjectRecord, part: Interval) -> None:
+        """
+        Read with the client's own request what others have not brought.
+        """
+        head = read.head
+        if head.get(b"if-match") is None:
+            head = head.adding((b"If-Match", record.version.etag))
+        response = await self._ask(head, read)
+        try:
+            check_part(response.head, part, record.version)
+        except OriginError:
+            response.abort()
+            raise
+        tap = Tap(self._reader, self._parts, record.layout, part)
+        await self._pass_on(read, response, tap, part)
+
     async def _send(
         self,
-        read: _Read,
+        read: Read,
         record: ObjectRecord,
         part: Interval,
         *,
@@ -290,9 +317,12 @@ class ObjectReads:
         ahead: int,
     ) -> str:
         layout = record.layout
-        outcome, sources = self._outlook(layout, part)
+        outcome, sources = outlook(self._parts, layout, part)
+        reader = self._reader
+        if read.fixed:
+            reader = PartReader(self._reader, self._parts, part)
         body = BodyReader(
-            self._reader,
+            reader,
             layout,
             origin,
             self._count,
@@ -311,29 +341,15 @@ class ObjectReads:
                     (b"X-Elio-Source", sources),
                 ),
             )
+        except (ChunkUnavailable, OriginError):
+            # Of what others are reading nothing is sure; but this request is good.
+            if not (read.fixed and read.lasts and read.plan.range):
+                raise
+            await self._go_on(read, record, part)
         finally:
             last_call.disarm()
             origin.release()
         return outcome
-
-    def _outlook(self, layout: Layout, part: Interval) -> tuple[str, bytes]:
-        """
-        Tell from where the part will come, as far as is known before it is read.
-        """
-        expected = {"memory": 0, "disk": 0, "": 0}
-        for index in layout.covering(part):
-            chunk = layout.chunk(index)
-            overlap = chunk.interval.intersect(part)
-            assert overlap is not None
-            expected[self._reader.where(chunk.id)] += overlap.length
-        elsewhere = expected[""]
-        outcome = "miss" if elsewhere == part.length else "partial"
-        if not elsewhere:
-            outcome = "hit"
-        text = "memory={memory} disk={disk} pending={}".format(
-            elsewhere, **{name: count for name, count in expected.items() if name}
-        )
-        return outcome, text.encode()
 
     def _count(self, source: str, length: int) -> None:
         self._metrics.served_bytes.labels(source).inc(length)
@@ -347,7 +363,7 @@ class ObjectReads:
         return plan.range.resolve(size) if plan.range else Interval(0, size)
 
     def _client_origin(
-        self, read: _Read, record: ObjectRecord, part: Interval
+        self, read: Read, record: ObjectRecord, part: Interval
     ) -> ClientOrigin:
         return ClientOrigin(
             self._origin,
@@ -357,7 +373,7 @@ class ObjectReads:
             lambda: read.until is None or self._clock.seconds() < read.until,
         )
 
-    async def _relay(self, read: _Read, response: IOriginResponse) -> str:
+    async def _relay(self, read: Read, response: IOriginResponse) -> str:
         if read.turn:
             self._records.release(read.plan.record_id)
         if response.head.status in (401, 403):

@@ -54,9 +54,14 @@ class _RangeBody:
     """
 
     def __init__(
-        self, sink: IChunkSink, response: IOriginResponse, done: "Deferred[None]"
+        self,
+        sink: IChunkSink,
+        stop: int,
+        response: IOriginResponse,
+        done: "Deferred[None]",
     ) -> None:
         self._sink = sink
+        self._stop = stop
         self._response = response
         self._done: Deferred[None] | None = done
 
@@ -72,9 +77,9 @@ class _RangeBody:
 
     def body_ended(self) -> None:
         """
-        The answer is complete; so must the chunk be.
+        The answer is complete; so must that run of the chunk be.
         """
-        if self._sink.filled < self._sink.chunk.length:
+        if self._sink.filled < self._stop:
             self.body_failed(WrongAnswer("the store's answer was too short"))
         elif self._done is not None:
             done, self._done = self._done, None
@@ -89,7 +94,7 @@ class _RangeBody:
             done.errback(error)
 
 
-def _check_part(head: ResponseHead, wanted: Interval, version: ObjectVersion) -> None:
+def check_part(head: ResponseHead, wanted: Interval, version: ObjectVersion) -> None:
     """
     Refuse an answer that is not the range that was asked for, of the version known.
 
@@ -280,11 +285,19 @@ class ClientOrigin:
             await self._read_range(sink)
 
     async def _read_range(self, sink: IChunkSink) -> None:
-        wanted = Interval(sink.chunk.start + sink.filled, sink.chunk.interval.stop)
+        """
+        Ask for what is missing, run by run, and for nothing else.
+        """
+        while sink.missing.length:
+            await self._read_run(sink, sink.missing)
+
+    async def _read_run(self, sink: IChunkSink, run: Interval) -> None:
+        start = sink.chunk.start
+        wanted = Interval(start + run.start, start + run.stop)
         head = _ranged(self._head, wanted, self._version)
         response = await self._request(head, wanted)
         done: Deferred[None] = Deferred()
-        response.deliver(_RangeBody(sink, response, done))
+        response.deliver(_RangeBody(sink, run.stop, response, done))
         try:
             await done
         except CancelledError:
@@ -336,7 +349,7 @@ class ClientOrigin:
     async def _request(self, head: RequestHead, wanted: Interval) -> IOriginResponse:
         response = await self._origin.request(head, None, None)
         try:
-            _check_part(response.head, wanted, self._version)
+            check_part(response.head, wanted, self._version)
         except OriginError:
             response.abort()
             raise

@@ -13,7 +13,7 @@ from eliop2p.proxy.exchange import Exchange
 
 
 @implementer(IBodyReceiver)
-class _Pieces:
+class BodyPieces:
     """
     The pieces of an answer's body; the answer is paused while one waits to be sent.
     """
@@ -82,7 +82,7 @@ async def relay_answer(
     if ends_with_connection(exchange.head, response):
         exchange.close_after = True
     exchange.begin(response.head.without(HOP_BY_HOP), *added)
-    pieces = _Pieces(response)
+    pieces = BodyPieces(response)
     try:
         response.deliver(pieces)
         while (piece := await pieces.next()) is not None:

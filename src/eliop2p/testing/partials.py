@@ -35,7 +35,7 @@ def bytes_of(partial: PartialChunk, length: int = LENGTH) -> dict[int, int]:
     Give the bytes that are kept, by their places.
     """
     pieces = Pieces(length)
-    for offset, data in partial.pieces:
+    for offset, data in (*partial.pieces, *partial.doubtful):
         pieces.add(offset, data)
     return {
         start + place: byte
@@ -139,12 +139,15 @@ class _PartialTests(SynchronousTestCase):
 
     def test_source(self) -> None:
         """
-        One extent from a peer makes the bytes doubtful.
+        What came from peers is told apart from what came from the store.
         """
+        data = made_up(1)[1]
         self.keep(1, (0, 5000))
-        self.assertTrue(self.loaded(1).from_store)
         self.keep(1, (5000, 6000), store=False)
-        self.assertFalse(self.loaded(1).from_store)
+        self.assertEqual(self.loaded(1).pieces, ((0, data[:5000]),))
+        self.assertEqual(self.loaded(1).doubtful, ((5000, data[5000:6000]),))
+        extents = self.partials.extents_of(made_up(1)[0])
+        self.assertEqual(extents, (Interval(0, 5000),))
 
     def test_whole(self) -> None:
         """
@@ -203,14 +206,15 @@ class _PartialTests(SynchronousTestCase):
         A persistent backend knows its extents again, any other begins without.
         """
         self.keep(1, (100, 5000))
-        self.keep(1, (9000, 9001), store=False)
+        self.keep(1, (9000, 9001))
+        self.keep(2, (0, 5000), store=False)
         self.successResultOf(self.backend.stop())
         self.begin()
-        if self.persistent:
-            self.assert_kept(1, (100, 5000), (9000, 9001))
-            self.assertFalse(self.loaded(1).from_store)
-        else:
+        if not self.persistent:
             self.assert_kept(1)
+            return
+        self.assert_kept(1, (100, 5000), (9000, 9001))
+        self.assertEqual(self.loaded(2).doubtful, ((0, made_up(2)[1][:5000]),))
 
 
 def partial_chunk_tests(

@@ -1,0 +1,39 @@
+"""
+One read of an object on its way.
+"""
+
+import attrs
+
+from eliop2p.http1.message import RequestHead
+from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.request import ReadObject
+
+
+@attrs.frozen
+class Read:
+    """
+    One read on its way.
+
+    Attributes:
+        exchange: The client's request and its answer.
+        plan: What is asked for.
+        head: The request as it is sent on.
+        turn: Whether it falls to this read to learn the object's record.
+        until: Until when its signature may be used again, in epoch seconds; None
+            without a limit.
+        lasts: Whether that is long enough for further requests.
+    """
+
+    exchange: Exchange
+    plan: ReadObject
+    head: RequestHead
+    turn: bool
+    until: float | None
+    lasts: bool
+
+    @property
+    def fixed(self) -> bool:
+        """
+        Whether no other range may be asked for than the client did.
+        """
+        return self.plan.range_signed or not self.lasts
