@@ -147,6 +147,8 @@ class IBodySource(Interface):
     A request body that arrives while it is being forwarded.
     """
 
+    complete: bool = Attribute("Whether all of it has come in.")
+
     def start(
         write: Callable[[bytes], None],
         finished: Callable[[], None],

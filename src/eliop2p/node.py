@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from eliop2p import __version__
+from eliop2p.access import make_gate, make_trust, watch_clients
 from eliop2p.admin.frame import Sights
 from eliop2p.admin.port import make_admin
 from eliop2p.admin.status import ControlStatus, NodeStatus
@@ -199,6 +200,11 @@ class Node(MultiService):
         self.checks = ObjectChecks(
             self.chunks, records, world.worker, world.clock, self.metrics
         )
+        seconds = world.clock.seconds
+        trust = make_trust(config, seconds, self.metrics)
+        watch = watch_clients(config, world.worker, world.clock)
+        if watch is not None:
+            watch.setServiceParent(self)
         reads = ObjectReads(
             self.origin,
             self.chunks,
@@ -207,6 +213,7 @@ class Node(MultiService):
             checks=self.checks,
             metrics=self.metrics,
             clock=world.clock,
+            trust=trust,
             chunk_size=chunk_size,
         )
         service = ProxyService(
@@ -214,7 +221,14 @@ class Node(MultiService):
             reads,
             records,
             self.metrics,
-            world.clock.seconds,
+            gate=make_gate(
+                config,
+                self._stores.main.name,
+                lambda: watch.clients if watch else {},
+                seconds,
+            ),
+            trust=trust,
+            seconds=seconds,
             stores=self._stores,
             tunnels=self._tunnels if config.proxy.forward else None,
         )

@@ -11,6 +11,7 @@ from eliop2p.model.store import StoreAddress, Stores, is_address
 from eliop2p.storage.by_host import OriginsByHost
 from eliop2p.storage.http_origin import HttpOrigin
 from eliop2p.storage.local import LocalOrigin
+from eliop2p.storage.own_name import under_own_name
 
 
 def _describe(
@@ -59,7 +60,8 @@ def make_stores(
         address = StoreAddress(main.name, domains=storage.domains)
     else:
         address = _describe(storage.address, storage.domains, guarded=False)
-        main = connect(address, storage.address)
+        direct = connect(address, storage.address)
+        main = under_own_name(direct, storage, worker, clock)
     others = {
         _describe(where, guarded=not _is_trusted(where)): where
         for where in config.proxy.allowed_hosts

@@ -178,8 +178,8 @@ class ValueErrorTests(ConfigCase):
             "cache.memory_cache_size_mb": ("0",),
             "cache.eviction_threshold": ("0", "1.1", "nan", "inf", "1e-1"),
             "cache.memory_backend": ("",),
-            "storage.type": ("oss",),
-            "proxy.auth": ("open",),
+            "storage.type": ("gcs",),
+            "proxy.auth": ("none", ""),
         }
         for path, texts in wrong.items():
             for text in texts:

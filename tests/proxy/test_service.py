@@ -16,10 +16,12 @@ from eliop2p.http1.message import Header, ResponseHead
 from eliop2p.interfaces import IObjectDirectory
 from eliop2p.model.chunk import ObjectId, ObjectKey
 from eliop2p.model.store import StoreAddress, Stores
+from eliop2p.proxy.gate import StoreDecides
 from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.request import record_ids
 from eliop2p.proxy.service import ProxyService
+from eliop2p.proxy.trust import Trust, request_authority
 from tests.proxy.fakes import FakeOrigin, FakeResponse
 from tests.proxy.wires import Upload, Wire, connect, make_factory
 from tests.proxy.wires import request as head_of
@@ -86,9 +88,13 @@ class ServiceCase(SynchronousTestCase):
             cast("ObjectReads", None),  # No test here reads an object.
             records,
             metrics,
-            self.clock.seconds,
             stores=Stores(StoreAddress(self.origin.name)),
             tunnels=None,
+            gate=StoreDecides(),
+            trust=Trust(
+                request_authority, self.clock.seconds, metrics, fresh=0, stale=0
+            ),
+            seconds=self.clock.seconds,
         )
         self.factory = make_factory(self.clock, service.answer)
         self.wire = connect(self.clock, self.factory)

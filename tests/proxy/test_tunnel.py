@@ -16,10 +16,12 @@ from eliop2p.interfaces import IOrigin
 from eliop2p.model.store import StoreAddress, Stores
 from eliop2p.net.network import ReactorNetwork
 from eliop2p.net.sender import make_sender
+from eliop2p.proxy.gate import StoreDecides
 from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.server import ProxyFactory
 from eliop2p.proxy.service import ProxyService
+from eliop2p.proxy.trust import Trust
 from eliop2p.proxy.tunnel import TUNNEL_IDLE_SECONDS, Tunnels
 from tests.net.loopback import REACTOR, End, EndFactory, finish, port_of, turns
 from tests.proxy.wires import ByHand, make_factory
@@ -95,7 +97,9 @@ class TunnelTests(TestCase):
             cast("ObjectReads", None),
             cast("Records", None),
             self.metrics,
-            self.clock.seconds,
+            gate=StoreDecides(),
+            trust=cast("Trust", None),
+            seconds=self.clock.seconds,
             stores=Stores(store),
             tunnels=self.tunnels,
         )

@@ -215,6 +215,8 @@ class Source:
         calls: ``start``, ``pause``, ``resume`` and ``stop``, in order.
     """
 
+    complete = False
+
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.write: Callable[[bytes], None]

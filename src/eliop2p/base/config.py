@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 
 from eliop2p.base import config_checks as checks
+from eliop2p.base.clients import Clients
 from eliop2p.base.config_control import ControlPlaneConfig, ControlPlaneServerConfig
 from eliop2p.base.config_keys import BY_PATH, KEYS, Key, build_section
 from eliop2p.base.config_sections import (
@@ -177,6 +178,19 @@ class _Draft:
             self.check((checks.Conflict((file_path,), str(error)),))
             return None
 
+    def clients(self, path: str) -> Clients | None:
+        """
+        Give what stands in the credentials file that a key names, None without one.
+        """
+        name = self.values[path]
+        if not name or not isinstance(name, str):
+            return None
+        try:
+            return checks.read_clients_file(Path(name))
+        except ValueError as error:
+            self.check((checks.Conflict((path,), str(error)),))
+            return None
+
     def finish(self) -> None:
         """
         Raise what was found.
@@ -226,6 +240,7 @@ def load_node_config(
     draft = _Draft(Path(path) if path is not None else None, environ, flags)
     values = draft.values | {"p2p.cluster_secret": draft.secret("p2p.cluster_secret")}
     values["control_plane.token"] = draft.secret("control_plane.token")
+    values["storage.secret_key"] = draft.secret("storage.secret_key")
     config = NodeConfig(
         general=build_section(GeneralConfig, "general", values),
         proxy=build_section(ProxyConfig, "proxy", values),
@@ -241,7 +256,8 @@ def load_node_config(
         base = draft.given["storage.endpoint"].base
         storage = attrs.evolve(storage, endpoint=_absolute(storage.endpoint, base))
     admin = attrs.evolve(admin, token=draft.secret("admin.token"))
-    config = attrs.evolve(config, storage=storage, admin=admin)
+    proxy = attrs.evolve(config.proxy, clients=draft.clients("proxy.credentials_file"))
+    config = attrs.evolve(config, storage=storage, admin=admin, proxy=proxy)
     draft.check(checks.node_conflicts(config))
     draft.finish()
     return config

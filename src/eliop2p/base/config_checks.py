@@ -11,6 +11,7 @@ from typing import Protocol
 
 import attrs
 
+from eliop2p.base.clients import Clients, parse_clients
 from eliop2p.base.config_control import ControlPlaneServerConfig
 from eliop2p.base.config_kinds import parse_endpoint
 from eliop2p.base.config_sections import (
@@ -25,6 +26,11 @@ from eliop2p.base.config_sections import (
 from eliop2p.base.secret import Secret
 
 MAX_SECRET_FILE = 4096
+
+MAX_CLIENTS_FILE = 4 * 1024 * 1024
+"""
+The longest credentials file, in bytes.
+"""
 
 
 @attrs.frozen
@@ -71,6 +77,7 @@ def node_conflicts(config: NodeSections) -> tuple[Conflict, ...]:
         *_sizes(config.cache, config.limits),
         *_ports(config),
         *_storage(config.storage),
+        *_authorisation(config.proxy, config.storage),
     )
 
 
@@ -165,9 +172,91 @@ def _storage(storage: StorageConfig) -> Iterator[Conflict]:
         yield Conflict(("storage.ca_file",), "expected an existing PEM file")
 
 
-def read_secret_file(path: Path) -> Secret:
+def _authorisation(proxy: ProxyConfig, storage: StorageConfig) -> Iterator[Conflict]:
     """
-    Read a secret from a file, without the line end after it.
+    Find ways to tell who may read that do not fit the store or each other.
+    """
+    verify, passthrough = proxy.auth == "verify", proxy.auth == "passthrough"
+    if verify and not proxy.credentials_file:
+        yield Conflict(
+            ("proxy.credentials_file", "proxy.auth"),
+            "is not set; auth = verify needs the file with the clients' keys",
+        )
+    if not verify and proxy.credentials_file:
+        yield Conflict(
+            ("proxy.credentials_file", "proxy.auth"),
+            f"is read with auth = verify only; auth is {proxy.auth}",
+        )
+    if not passthrough and proxy.stale_if_error_seconds:
+        yield Conflict(
+            ("proxy.stale_if_error_seconds", "proxy.auth"),
+            f"is about auth = passthrough; auth is {proxy.auth}",
+        )
+    if verify and storage.type == "local":
+        yield Conflict(
+            ("proxy.auth", "storage.type"),
+            "a store of type local takes no signatures; expected passthrough or open",
+        )
+    owns = storage.secret_key is not None or storage.credentials == "chain"
+    if proxy.allowed_hosts and not passthrough and owns:
+        yield Conflict(
+            ("proxy.allowed_hosts", "proxy.auth"),
+            "are stores that clients reach under their own names; the node's own "
+            f"credentials, which auth = {proxy.auth} uses, are for that of [storage]",
+        )
+    yield from _own_credentials(proxy, storage)
+
+
+def _own_credentials(proxy: ProxyConfig, storage: StorageConfig) -> Iterator[Conflict]:
+    key, secret = bool(storage.access_key), storage.secret_key is not None
+    if key != secret:
+        missing, other = ("secret_key", "access_key")[:: 1 if key else -1]
+        yield Conflict(
+            (f"storage.{missing}", f"storage.{other}"),
+            f"is not set, and {other} is; set both or none",
+        )
+    if storage.session_token is not None and not key:
+        yield Conflict(
+            ("storage.session_token", "storage.access_key"),
+            "belongs to an access_key, which is not set",
+        )
+    owns = key or storage.credentials == "chain"
+    if owns and proxy.auth == "passthrough":
+        path = "storage.access_key" if key else "storage.credentials"
+        yield Conflict(
+            (path, "proxy.auth"),
+            "is used with auth = verify or open only; auth is passthrough",
+        )
+    if proxy.auth == "verify" and not owns:
+        yield Conflict(
+            ("storage.access_key", "storage.credentials", "proxy.auth"),
+            "is not set; auth = verify needs credentials of the node's own, these or "
+            "credentials = chain",
+        )
+    if storage.credentials == "chain":
+        yield from _chain(storage)
+
+
+def _chain(storage: StorageConfig) -> Iterator[Conflict]:
+    if storage.access_key:
+        yield Conflict(
+            ("storage.credentials", "storage.access_key"),
+            "chain finds credentials by itself; remove access_key or set static",
+        )
+    if storage.type != "s3":
+        yield Conflict(
+            ("storage.credentials", "storage.type"),
+            f"chain is AWS's; a store of type {storage.type} takes static ones",
+        )
+
+
+def read_private_file(path: Path, limit: int = MAX_SECRET_FILE) -> str:
+    """
+    Read a text that only its owner and group may see.
+
+    Args:
+        path: The file.
+        limit: How many bytes it may have.
 
     Raises:
         ValueError: The file cannot be used; the text says why and what to do.
@@ -177,17 +266,37 @@ def read_secret_file(path: Path) -> Secret:
         if not stat.S_ISREG(mode):
             raise ValueError("is not a file")
         with path.open("rb") as file:
-            data = file.read(MAX_SECRET_FILE + 1)
+            data = file.read(limit + 1)
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         raise ValueError("is open to every user of the machine; chmod 600 it")
-    if len(data) > MAX_SECRET_FILE:
-        raise ValueError(f"is longer than {MAX_SECRET_FILE} bytes")
+    if len(data) > limit:
+        raise ValueError(f"is longer than {limit} bytes")
     try:
-        text = data.decode().rstrip("\r\n")
+        return data.decode()
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8") from None
+
+
+def read_secret_file(path: Path) -> Secret:
+    """
+    Read a secret from a file, without the line end after it.
+
+    Raises:
+        ValueError: The file cannot be used; the text says why and what to do.
+    """
+    text = read_private_file(path).rstrip("\r\n")
     if not text or "\n" in text:
         raise ValueError("expected one line with the secret and nothing else")
     return Secret(text)
+
+
+def read_clients_file(path: Path) -> Clients:
+    """
+    Read a credentials file.
+
+    Raises:
+        ValueError: The file cannot be used; the text says why and what to do.
+    """
+    return parse_clients(read_private_file(path, MAX_CLIENTS_FILE))

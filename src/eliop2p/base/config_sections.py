@@ -7,6 +7,7 @@ The sections of the configuration: each class declares its keys once, as attribu
 import attrs
 
 from eliop2p.base import config_kinds as kinds
+from eliop2p.base.clients import Clients
 from eliop2p.base.config_declare import declare
 from eliop2p.base.config_kinds import Endpoint
 from eliop2p.base.secret import Secret
@@ -59,6 +60,9 @@ class GeneralConfig:
 class ProxyConfig:
     """
     The HTTP proxy that clients talk to.
+
+    Attributes:
+        clients: What was in ``credentials_file``.
     """
 
     listen_port: int = declare(
@@ -68,9 +72,31 @@ class ProxyConfig:
         kinds.BIND_ADDRESS, "{general.bind_address}", "Address for clients."
     )
     auth: str = declare(
-        kinds.choice("passthrough"),
+        kinds.choice("passthrough", "verify", "open"),
         "passthrough",
-        "Who may read: passthrough asks the store with the client's own request.",
+        "Who may read: passthrough asks the store with the client's own request, "
+        "verify checks clients against credentials_file, open checks nobody.",
+    )
+    credentials_file: str = declare(
+        kinds.FILE,
+        "",
+        "File with the clients that verify lets in, unreadable to others; read again "
+        "when it changes.",
+    )
+    freshness_seconds: int = declare(
+        kinds.integer(0, 86400),
+        "0",
+        "How long what the store said of an object is trusted: by verify and open for "
+        "every client, by passthrough for the very same signed request; 0 asks it "
+        "each time.",
+        unit="seconds",
+    )
+    stale_if_error_seconds: int = declare(
+        kinds.integer(0, 86400),
+        "0",
+        "How long the very same signed request, once granted, is answered from the "
+        "cache while the store cannot be reached; passthrough only.",
+        unit="seconds",
     )
     max_connections: int = declare(
         kinds.integer(1, 1_000_000), "4096", "Client connections at one time."
@@ -90,6 +116,7 @@ class ProxyConfig:
     max_tunnels: int = declare(
         kinds.integer(0, 100_000), "256", "CONNECT tunnels open at one time."
     )
+    clients: Clients | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -196,15 +223,39 @@ class StorageConfig:
     """
 
     type: str = declare(
-        kinds.choice("s3", "local"),
+        kinds.choice("s3", "oss", "local"),
         "s3",
-        "What the store is: s3 for a server that speaks S3, local for a directory.",
+        "What the store is: s3 for a server that speaks S3, oss for Alibaba Cloud OSS, "
+        "local for a directory.",
     )
     endpoint: str = declare(
         kinds.TEXT,
         "",
-        "Where the store is: http(s)://host[:port] for s3, a directory for local.",
+        "Where the store is: http(s)://host[:port] for s3 and oss, a directory for "
+        "local.",
         short="storage-endpoint",
+    )
+    region: str = declare(
+        kinds.NAME, "us-east-1", "Region for which the node and its clients sign."
+    )
+    credentials: str = declare(
+        kinds.choice("static", "chain"),
+        "static",
+        "Where the node's own credentials come from, with verify and open: static is "
+        "access_key, chain what AWS's SDKs look through (environment, profile, "
+        "instance or container role).",
+    )
+    access_key: str = declare(
+        kinds.TEXT, "", "The node's own access key at the store; none if empty."
+    )
+    secret_key: Secret | None = declare(  # noqa: RUF009  a field, not its value
+        kinds.SECRET, "", "The secret of access_key."
+    )
+    secret_key_file: str = declare(
+        kinds.FILE, "", "File with the secret, unreadable to others."
+    )
+    session_token: Secret | None = declare(  # noqa: RUF009  a field, not its value
+        kinds.SECRET, "", "What goes with a temporary access_key."
     )
     domains: tuple[str, ...] = declare(
         kinds.DOMAINS,

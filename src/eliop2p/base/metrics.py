@@ -20,7 +20,7 @@ SOURCES = ("memory", "disk", "peer", "origin", "relay")
 Where served bytes come from.
 """
 
-OUTCOMES = ("granted", "refused", "unreachable")
+OUTCOMES = ("granted", "refused", "unreachable", "trusted", "stale")
 """
 What the store says when asked whether a client may read.
 """
@@ -113,8 +113,10 @@ TABLE: tuple[MetricInfo, ...] = (
         "eliop2p_auth_total",
         "counter",
         ("outcome",),
-        "What the store said when asked whether a client may read: granted, refused, "
-        "or unreachable when it said nothing.",
+        "Whether clients may read: granted or refused by the store or, with auth = "
+        "verify, by the node; trusted when the store's last word still counted, stale "
+        "when that was because it could not be reached, unreachable when it said "
+        "nothing.",
     ),
     MetricInfo(
         "eliop2p_forbidden_total",

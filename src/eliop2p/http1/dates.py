@@ -38,6 +38,16 @@ def parse_http_date(text: bytes) -> float | None:
     return moment.timestamp() - (fields[9] or 0)
 
 
+def basic_date(seconds: float) -> str:
+    """
+    Write the basic ISO 8601 form of the newer signature schemes.
+
+    Args:
+        seconds: Since the epoch; parts of a second are dropped.
+    """
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
 def parse_basic_date(text: bytes) -> float | None:
     """
     Read the basic ISO 8601 form of the newer signature schemes, ``20130524T000000Z``.

@@ -13,6 +13,7 @@ from eliop2p.http1.message import Header, RequestHead, ResponseHead
 from eliop2p.interfaces import IBodySender, IBodySource, IStreamTransport
 from eliop2p.model.span import Span
 from eliop2p.model.trail import RequestTrail
+from eliop2p.proxy.checked_body import CheckedBody
 
 
 class Upgrade(Protocol):
@@ -40,6 +41,7 @@ class Exchange:
     Attributes:
         head: The request as it came.
         body: Its body, None when it has none.
+        checked: What the body passes through on its way; None when it goes as it came.
         request_id: What this node calls the request, in logs and to the client.
         begun: Whether the final head has been handed over.
         status: The status of the final answer, 0 before there is one.
@@ -65,6 +67,7 @@ class Exchange:
     ) -> None:
         self.head = head
         self.body = body
+        self.checked: CheckedBody | None = None
         self.request_id = request_id
         self.begun = False
         self.status = 0
@@ -99,6 +102,10 @@ class Exchange:
         if self.begun:
             raise LocalProtocolError("the answer has begun already")
         self.begun = True
+        if self.body is not None and not self.body.complete:
+            # What still comes of the body cannot be told from another request by a
+            # client that was refused before it sent any.
+            self.close_after = True
         self.status = head.status
         self.answered = self.seconds()
         self.added = added

@@ -42,6 +42,7 @@ from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
 from eliop2p.proxy.request import ReadObject, forwarded
+from eliop2p.proxy.trust import Trust
 
 STREAMED_BYTES = 160 * MIB
 """
@@ -68,6 +69,7 @@ class ObjectReads:
         checks: ObjectChecks,
         metrics: Metrics,
         clock: IReactorTime,
+        trust: Trust,
         chunk_size: int,
     ) -> None:
         """
@@ -79,6 +81,7 @@ class ObjectReads:
             checks: Holds objects against the store's checksums.
             metrics: Where outcomes are counted.
             clock: Tells the seconds since the epoch, and when a signature ends.
+            trust: Knows for whom the store's last word still counts.
             chunk_size: Length of a chunk in bytes.
         """
         self._origin = origin
@@ -88,6 +91,7 @@ class ObjectReads:
         self._checks = checks
         self._metrics = metrics
         self._clock = clock
+        self._trust = trust
         self._chunk_size = chunk_size
         self._styles = PartStyles()
 
@@ -126,7 +130,8 @@ class ObjectReads:
         head, now = forwarded(exchange.head), self._clock.seconds()
         until = usable_until(head, now)
         lasts = until is None or now < until
-        return Read(exchange, plan, head, turn, until, lasts)
+        who = self._trust.of(plan.record_id, head) if lasts else None
+        return Read(exchange, plan, head, turn, until, lasts, who, now)
 
     async def _answer(self, read: Read, record: ObjectRecord | None) -> str:
         if record is None or not (record.whole or read.plan.range is not None):
@@ -142,12 +147,15 @@ class ObjectReads:
         part = self._part(read.plan, record)
         if part is None:
             return await self._first_read(read)
-        response = await self._ask(read.head.adding(*conditions(record, kept)), read)
-        if response.head.status == 304 and confirms(kept, response.head):
-            fresh = response.head
-            response.abort()
-            self._metrics.auth.labels("granted").inc()
-            return await self._send_known(read, record, part, kept, fresh)
+        head = read.head.adding(*conditions(record, kept))
+        response = await self._trust.confirm(
+            read.who,
+            record,
+            lambda: self._ask(head, read),
+            lambda said: confirms(kept, said),
+        )
+        if isinstance(response, ResponseHead):
+            return await self._send_known(read, record, part, kept, response)
         if response.head.status in (304, 412):
             response.abort()
             return await self._first_read(read)
@@ -187,6 +195,7 @@ class ObjectReads:
         record, part = learnt
         self._metrics.auth.labels("granted").inc()
         record = self._records.learn(read.plan.record_id, record)
+        self._trust.note(read.who, record, read.began)
         if not part.length:
             return await self._relay(read, response)
         layout = record.layout

@@ -7,6 +7,7 @@ import attrs
 from eliop2p.http1.message import RequestHead
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.request import ReadObject
+from eliop2p.proxy.trust import Authority
 
 
 @attrs.frozen
@@ -22,6 +23,8 @@ class Read:
         until: Until when its signature may be used again, in epoch seconds; None
             without a limit.
         lasts: Whether that is long enough for further requests.
+        who: Under what authority the store answers; None when its word counts once.
+        began: When it began, in epoch seconds.
     """
 
     exchange: Exchange
@@ -30,6 +33,8 @@ class Read:
     turn: bool
     until: float | None
     lasts: bool
+    who: Authority | None
+    began: float
 
     @property
     def fixed(self) -> bool:

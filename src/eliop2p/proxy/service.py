@@ -17,16 +17,21 @@ from eliop2p.base.errors import (
     WrongAnswer,
 )
 from eliop2p.base.metrics import Metrics
+from eliop2p.http1.message import ResponseHead
 from eliop2p.interfaces import IOrigin
 from eliop2p.model.store import Stores
 from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.gate import Gate
 from eliop2p.proxy.heads import error_answer
 from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.records import Records
+from eliop2p.proxy.refusals import refusal_answer
 from eliop2p.proxy.relay import ask_origin, relay_answer
 from eliop2p.proxy.request import ReadObject, Relay, classify, forwarded, record_ids
 from eliop2p.proxy.routing import find_route, find_tunnel, not_forwarding
+from eliop2p.proxy.trust import Trust
 from eliop2p.proxy.tunnel import Tunnels
+from eliop2p.signing.refusal import Refused
 
 _log = Logger()
 
@@ -61,8 +66,10 @@ class ProxyService:
         reads: ObjectReads,
         records: Records,
         metrics: Metrics,
-        seconds: Callable[[], float],
         *,
+        gate: Gate,
+        trust: Trust,
+        seconds: Callable[[], float],
         stores: Stores,
         tunnels: Tunnels | None,
     ) -> None:
@@ -71,6 +78,8 @@ class ProxyService:
             origin: The stores.
             reads: Answers reads of objects.
             records: What is believed of objects.
+            gate: Lets requests in.
+            trust: Knows for whom the store's last word still counts.
             metrics: Where requests are counted.
             seconds: A monotonic clock.
             stores: What the node may reach, the main store's name being the origin's.
@@ -80,6 +89,8 @@ class ProxyService:
         self._reads = reads
         self._records = records
         self._metrics = metrics
+        self._gate = gate
+        self._trust = trust
         self._seconds = seconds
         self._stores = stores
         self._tunnels = tunnels
@@ -95,6 +106,9 @@ class ProxyService:
             outcome = await self._serve(exchange)
         except (ConnectionLost, ConnectionDone):
             raise
+        except Refused as error:
+            outcome = "bypass"
+            await self._refuse(exchange, error)
         except ElioError as error:
             self._note(exchange, error)
             outcome = "bypass"
@@ -109,10 +123,18 @@ class ProxyService:
         forward = self._tunnels is not None
         route = find_route(exchange.head, self._stores, forward=forward)
         exchange.head = route.head
-        plan = classify(route.head, route.place)
-        if isinstance(plan, ReadObject):
-            return await self._reads.answer(exchange, plan)
-        return await self._relay(exchange, plan)
+        place = self._gate.admit(exchange, route.place)
+        plan = classify(exchange.head, place)
+        try:
+            if isinstance(plan, ReadObject):
+                return await self._reads.answer(exchange, plan)
+            return await self._relay(exchange, plan)
+        except OriginUnavailable as error:
+            checked = exchange.checked
+            if checked is None or checked.refused is None or exchange.begun:
+                raise
+            # The store never got the end of the body: that is why.
+            raise checked.refused from error
 
     async def _connect(self, exchange: Exchange) -> str:
         if self._tunnels is None:
@@ -152,7 +174,9 @@ class ProxyService:
 
     async def _wrote(self, plan: Relay) -> None:
         if plan.writes is not None:
-            await self._records.forget(*record_ids(plan.writes))
+            ids = record_ids(plan.writes)
+            self._trust.drop(*ids)
+            await self._records.forget(*ids)
 
     def _note(self, exchange: Exchange, error: ElioError) -> None:
         self._metrics.errors.labels(type(error).__name__).inc()
@@ -166,9 +190,28 @@ class ProxyService:
             error=error,
         )
 
+    async def _refuse(self, exchange: Exchange, error: Refused) -> None:
+        self._metrics.auth.labels("refused").inc()
+        _log.info(
+            "Request {request_id} {method} {path} was refused: {code}",
+            request_id=exchange.request_id,
+            method=exchange.head.method.decode("latin-1"),
+            path=exchange.head.target.partition(b"?")[0].decode("latin-1"),
+            code=error.code,
+        )
+        await self._answer_alone(exchange, *refusal_answer(error, exchange.request_id))
+
     async def _explain(self, exchange: Exchange, error: ElioError) -> None:
         status, code, message = _what_went_wrong(error)
-        head, body = error_answer(status, code, message, exchange.request_id)
+        answer = error_answer(status, code, message, exchange.request_id)
+        await self._answer_alone(exchange, *answer)
+
+    async def _answer_alone(
+        self, exchange: Exchange, head: ResponseHead, body: bytes
+    ) -> None:
+        """
+        Answer without the store.
+        """
         exchange.begin(head, (b"X-Cache", b"BYPASS"))
         if exchange.head.method == b"HEAD":
             await exchange.flush()

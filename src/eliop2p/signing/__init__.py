@@ -1,0 +1,3 @@
+"""
+Signatures of requests: checking those of clients, making those of the node. No I/O.
+"""
