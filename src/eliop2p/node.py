@@ -31,6 +31,7 @@ from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm, make_gossip
 from eliop2p.parts import Surroundings, make_chunks
 from eliop2p.planes import make_steered
+from eliop2p.proxy.heads import settle_oss, settle_s3
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.recording import Recording
@@ -214,6 +215,7 @@ class Node(MultiService):
             metrics=self.metrics,
             clock=world.clock,
             trust=trust,
+            settle=settle_oss if config.storage.type == "oss" else settle_s3,
             chunk_size=chunk_size,
         )
         service = ProxyService(

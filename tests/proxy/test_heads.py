@@ -4,19 +4,23 @@ Tests for :mod:`eliop2p.proxy.heads`.
 
 import xml.etree.ElementTree as ET
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import RemoteProtocolError
-from eliop2p.http1.message import Header, ResponseHead
+from eliop2p.http1.message import Header, RequestHead, ResponseHead
 from eliop2p.model.chunk import ObjectKey
-from eliop2p.model.ranges import Interval, RangeSpec
+from eliop2p.model.ranges import Interval, RangeSpec, parse_range
 from eliop2p.proxy.heads import (
     conditions,
     confirms,
     error_answer,
     hit_head,
+    insists_on,
     learn,
     parse_kept,
+    settle_oss,
+    settle_s3,
 )
 from eliop2p.proxy.part_style import PartStyle
 from eliop2p.proxy.request import ReadObject
@@ -43,7 +47,7 @@ def plan(wanted: RangeSpec | None = None) -> ReadObject:
     """
     Make a read.
     """
-    return ReadObject(KEY, wanted, False, None, b"")
+    return ReadObject(KEY, wanted, False, None, None, b"")
 
 
 def replaced(head: ResponseHead, *headers: Header) -> ResponseHead:
@@ -182,9 +186,27 @@ class HitTests(SynchronousTestCase):
         A hit is authorised by If-None-Match, and If-Unmodified-Since where known.
         """
         self.assertEqual(
-            conditions(self.record, self.kept),
+            conditions(plan(), self.record, self.kept),
             ((b"If-None-Match", b'"e"'), (b"If-Unmodified-Since", MODIFIED)),
         )
+        asked = attrs.evolve(plan(), unmodified_since=MODIFIED)
+        self.assertEqual(
+            conditions(asked, self.record, self.kept), ((b"If-None-Match", b'"e"'),)
+        )
+
+    def test_insistence(self) -> None:
+        """
+        A client may insist on the version that is remembered, by ETag or time.
+        """
+        for etag, since, expected in (
+            (None, None, True),
+            (b"e", None, True),
+            (b"f", None, False),
+            (None, MODIFIED, True),
+            (None, b"another time", False),
+        ):
+            asked = attrs.evolve(plan(), if_match=etag, unmodified_since=since)
+            self.assertEqual(insists_on(asked, self.record, self.kept), expected)
 
     def test_record_from_a_stranger(self) -> None:
         """
@@ -196,6 +218,57 @@ class HitTests(SynchronousTestCase):
             b"HTTP/1.1 200 OK\r\nbad\r\n\r\n",
         ):
             self.assertRaises(RemoteProtocolError, parse_kept, data)
+
+
+class SettleTests(SynchronousTestCase):
+    """
+    What stores take a range for, of an object of 100 bytes.
+    """
+
+    def settled(self, text: bytes, *headers: Header) -> str:
+        """
+        Tell what OSS makes of a range: the same, the whole, or only OSS knows.
+        """
+        wanted = plan(parse_range(b"bytes=" + text))
+        found = settle_oss(wanted, RequestHead(b"GET", b"/b/k", headers), 100)
+        if found is None:
+            return "store"
+        return "same" if found == wanted else "whole"
+
+    def test_oss(self) -> None:
+        """
+        A range that does not lie within the object is ignored; of a suffix that is too
+        long the store is asked.
+        """
+        for text, expected in (
+            (b"0-99", "same"),
+            (b"99-", "same"),
+            (b"-100", "same"),
+            (b"0-100", "whole"),
+            (b"100-", "whole"),
+            (b"200-300", "whole"),
+            (b"-101", "store"),
+        ):
+            self.assertEqual(self.settled(text), expected, text)
+
+    def test_oss_by_the_standard(self) -> None:
+        """
+        With x-oss-range-behavior a range is cut as everywhere else.
+        """
+        header = (b"x-oss-range-behavior", b"standard")
+        self.assertEqual(self.settled(b"0-100", header), "same")
+        self.assertEqual(self.settled(b"-101", header), "same")
+        self.assertEqual(self.settled(b"100-", header), "store")
+
+    def test_s3(self) -> None:
+        """
+        S3 cuts a range at the end, and refuses one that begins behind it itself.
+        """
+        head = RequestHead(b"GET", b"/b/k")
+        cut = plan(parse_range(b"bytes=0-100"))
+        self.assertEqual(settle_s3(cut, head, 100), cut)
+        self.assertIsNone(settle_s3(plan(parse_range(b"bytes=100-")), head, 100))
+        self.assertEqual(settle_s3(plan(), head, 0), plan())
 
 
 class ErrorTests(SynchronousTestCase):

@@ -78,6 +78,17 @@ class RangeSpec:
         stop = size if self.last is None else min(self.last + 1, size)
         return Interval(self.first, stop) if self.first < stop else None
 
+    def lies_within(self, size: int) -> bool:
+        """
+        Tell whether every byte that the range names is there.
+
+        Args:
+            size: The object's length in bytes.
+        """
+        if self.first is None:
+            return 0 < (self.last or 0) <= size
+        return self.first < size and (self.last is None or self.last < size)
+
 
 def parse_range(value: bytes) -> RangeSpec | None:
     """

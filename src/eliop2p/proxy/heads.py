@@ -2,12 +2,13 @@
 The heads of answers: what the store said, remembered and said again.
 """
 
+from collections.abc import Callable
 from xml.sax.saxutils import escape
 
 import attrs
 
 from eliop2p.base.errors import RemoteProtocolError
-from eliop2p.http1.message import HOP_BY_HOP, Header, ResponseHead
+from eliop2p.http1.message import HOP_BY_HOP, Header, RequestHead, ResponseHead
 from eliop2p.model.chunk import ObjectVersion
 from eliop2p.model.ranges import (
     Interval,
@@ -71,6 +72,37 @@ def _extent(head: ResponseHead) -> tuple[Interval, int] | None:
     if head.status != 206 or found is None or found[0].length != length:
         return None
     return found
+
+
+_RANGE_BEHAVIOR = b"x-oss-range-behavior"
+
+Settle = Callable[[ReadObject, RequestHead, int], ReadObject | None]
+"""
+Says what a read means for an object of a size; None when only the store can say.
+"""
+
+
+def settle_s3(plan: ReadObject, _head: RequestHead, size: int) -> ReadObject | None:
+    """
+    Apply the rule of S3: a range is cut at the object's end, and one that begins behind
+    it is the store's to refuse.
+    """
+    fits = plan.range is None or plan.range.resolve(size) is not None
+    return plan if fits else None
+
+
+def settle_oss(plan: ReadObject, head: RequestHead, size: int) -> ReadObject | None:
+    """
+    Apply the rule of OSS: a range that does not lie within the object is ignored,
+    unless the client asks for the standard's behaviour.
+    """
+    wanted = plan.range
+    if wanted is None or wanted.lies_within(size):
+        return plan
+    if head.get(_RANGE_BEHAVIOR) is not None:
+        return settle_s3(plan, head, size)
+    # Of a suffix that is longer than the object the documentation says nothing.
+    return None if wanted.first is None else attrs.evolve(plan, range=None)
 
 
 def learn(
@@ -138,7 +170,18 @@ def confirms(record_head: ResponseHead, answer: ResponseHead) -> bool:
     return True
 
 
-def conditions(record: ObjectRecord, kept: ResponseHead) -> tuple[Header, ...]:
+def insists_on(plan: ReadObject, record: ObjectRecord, kept: ResponseHead) -> bool:
+    """
+    Tell whether a version is the one that the client insists on, if it does on any.
+    """
+    etag = record.version.etag.strip(b'"')
+    since = (None, kept.get(b"last-modified"))
+    return plan.if_match in (None, etag) and plan.unmodified_since in since
+
+
+def conditions(
+    plan: ReadObject, record: ObjectRecord, kept: ResponseHead
+) -> tuple[Header, ...]:
     """
     Give the unsigned headers that make the store authorise a hit (RFC 9110, section
     13.2.2: If-Unmodified-Since is evaluated first, so that a store whose 304 says
@@ -146,7 +189,7 @@ def conditions(record: ObjectRecord, kept: ResponseHead) -> tuple[Header, ...]:
     """
     added: list[Header] = [(b"If-None-Match", record.version.etag)]
     modified = kept.get(b"last-modified")
-    if modified is not None:
+    if modified is not None and plan.unmodified_since is None:
         added.append((b"If-Unmodified-Since", modified))
     return tuple(added)
 

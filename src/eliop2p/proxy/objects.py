@@ -6,6 +6,7 @@ a version of the object is believed in, an unsigned If-None-Match is added: a 30
 that the client may read the object and that the belief holds.
 """
 
+import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -20,14 +21,16 @@ from eliop2p.http1.message import HOP_BY_HOP, RequestHead, ResponseHead
 from eliop2p.http1.signature import usable_until
 from eliop2p.interfaces import IChunkParts, IChunkReader, IOrigin, IOriginResponse
 from eliop2p.model.chunk import MIB, Layout
-from eliop2p.model.ranges import Interval
+from eliop2p.model.ranges import Interval, parse_decimal
 from eliop2p.model.record import ObjectRecord
 from eliop2p.proxy.body_stream import BodyStream
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.heads import (
+    Settle,
     conditions,
     confirms,
     hit_head,
+    insists_on,
     learn,
     parse_kept,
 )
@@ -70,6 +73,7 @@ class ObjectReads:
         metrics: Metrics,
         clock: IReactorTime,
         trust: Trust,
+        settle: Settle,
         chunk_size: int,
     ) -> None:
         """
@@ -82,6 +86,7 @@ class ObjectReads:
             metrics: Where outcomes are counted.
             clock: Tells the seconds since the epoch, and when a signature ends.
             trust: Knows for whom the store's last word still counts.
+            settle: What the store takes a range for.
             chunk_size: Length of a chunk in bytes.
         """
         self._origin = origin
@@ -92,6 +97,7 @@ class ObjectReads:
         self._metrics = metrics
         self._clock = clock
         self._trust = trust
+        self._settle = settle
         self._chunk_size = chunk_size
         self._styles = PartStyles()
 
@@ -138,16 +144,20 @@ class ObjectReads:
             return await self._first_read(read)
         if self._checks.distrusts(record):
             return await self._past_cache(read, record)
-        if read.plan.if_match not in (None, record.version.etag.strip(b'"')):
-            return await self._relay(read, await self._ask(read.head, read))
-        return await self._revalidate(read, record)
-
-    async def _revalidate(self, read: Read, record: ObjectRecord) -> str:
         kept = parse_kept(record.head)
-        part = self._part(read.plan, record)
-        if part is None:
+        if not insists_on(read.plan, record, kept):
+            return await self._relay(read, await self._ask(read.head, read))
+        return await self._revalidate(read, record, kept)
+
+    async def _revalidate(
+        self, read: Read, record: ObjectRecord, kept: ResponseHead
+    ) -> str:
+        plan = self._settle(read.plan, read.head, record.version.size)
+        if plan is None or not (record.whole or plan.range is not None):
             return await self._first_read(read)
-        head = read.head.adding(*conditions(record, kept))
+        read = attrs.evolve(read, plan=plan)
+        part = self._part(plan, record)
+        head = read.head.adding(*conditions(read.plan, record, kept))
         response = await self._trust.confirm(
             read.who,
             record,
@@ -167,7 +177,7 @@ class ObjectReads:
         another version.
         """
         response = await self._ask(read.head, read)
-        learnt = learn(read.plan, response.head, self._chunk_size)
+        learnt = self._learn(read, response.head)
         if learnt is None or learnt[0].version == record.version:
             return await self._relay(read, response)
         return await self._take(read, response)
@@ -189,7 +199,7 @@ class ObjectReads:
         Use an answer that may carry bytes of the object.
         """
         head = response.head
-        learnt = learn(read.plan, head, self._chunk_size)
+        learnt = self._learn(read, head)
         if learnt is None:
             return await self._relay(read, response)
         record, part = learnt
@@ -220,6 +230,19 @@ class ObjectReads:
         return await self._send(
             read, record, part, head=head, origin=origin, ahead=max(claimed, AHEAD)
         )
+
+    def _learn(
+        self, read: Read, head: ResponseHead
+    ) -> tuple[ObjectRecord, Interval] | None:
+        """
+        Take from an answer what is worth remembering. A 200 to a ranged read counts
+        where that is how the store says that it has ignored the range.
+        """
+        size = parse_decimal(head.get(b"content-length") or b"")
+        plan: ReadObject | None = read.plan
+        if head.status == 200 and size is not None:
+            plan = self._settle(read.plan, read.head, size)
+        return learn(plan or read.plan, head, self._chunk_size)
 
     def _chunked(self, read: Read, layout: Layout, part: Interval) -> bool:
         """
@@ -363,13 +386,15 @@ class ObjectReads:
     def _count(self, source: str, length: int) -> None:
         self._metrics.served_bytes.labels(source).inc(length)
 
-    def _part(self, plan: ReadObject, record: ObjectRecord) -> Interval | None:
+    @staticmethod
+    def _part(plan: ReadObject, record: ObjectRecord) -> Interval:
         """
-        Give the bytes of a known object that a plan asks for; None when the store has
-        to answer, since the range does not fit.
+        Give the bytes of a known object that a plan, once settled, asks for.
         """
         size = record.version.size
-        return plan.range.resolve(size) if plan.range else Interval(0, size)
+        part = plan.range.resolve(size) if plan.range else Interval(0, size)
+        assert part is not None
+        return part
 
     def _client_origin(
         self, read: Read, record: ObjectRecord, part: Interval

@@ -31,6 +31,7 @@ _SIGNATURE_KEYS = frozenset(
         b"signature",
         b"ossaccesskeyid",
         b"security-token",
+        b"x-oss-access-key-id",
         b"x-oss-additional-headers",
         b"x-oss-credential",
         b"x-oss-date",
@@ -44,7 +45,6 @@ _SIGNATURE_KEYS = frozenset(
 _RELAYED_HEADERS = (
     b"if-none-match",
     b"if-modified-since",
-    b"if-unmodified-since",
     b"if-range",
     b"origin",
     b"transfer-encoding",
@@ -92,6 +92,8 @@ class ReadObject:
             the store accepts no other range under it.
         if_match: The ETag that the client insists on, without quotes; None if it does
             not.
+        unmodified_since: The Last-Modified that the client insists on; None if it does
+            not.
         variant: What in the request changes the head of the answer.
     """
 
@@ -99,6 +101,7 @@ class ReadObject:
     range: RangeSpec | None
     range_signed: bool
     if_match: bytes | None
+    unmodified_since: bytes | None
     variant: bytes
 
     @property
@@ -209,7 +212,8 @@ def _plan_read(head: RequestHead, place: Place) -> ReadObject | None:
         return None
     key = _object_key(place, path, version_id)
     ranges, if_match = head.get_all(b"range"), head.get_all(b"if-match")
-    if key is None or len(ranges) > 1 or len(if_match) > 1:
+    since = head.get_all(b"if-unmodified-since")
+    if key is None or max(map(len, (ranges, if_match, since))) > 1:
         return None
     wanted = parse_range(ranges[0]) if ranges else None
     etag = _one_etag(if_match[0]) if if_match else None
@@ -221,6 +225,7 @@ def _plan_read(head: RequestHead, place: Place) -> ReadObject | None:
         wanted,
         bool(ranges) and (covered is None or b"range" in covered),
         etag,
+        since[0] if since else None,
         b"enabled" if (head.get(_CHECKSUM_MODE) or b"").lower() == b"enabled" else b"",
     )
 
