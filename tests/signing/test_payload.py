@@ -137,9 +137,16 @@ class ExampleTests(SynchronousTestCase):
             self.assertEqual(caught.exception.code, code)
 
 
-def trailed(data: bytes, key: V4, seed: str, size: int) -> bytes:
+def chunked(data: bytes, key: V4, seed: str, size: int, *, last: bool = True) -> bytes:
     """
-    Encode a body with signed chunks and a signed trailer, as clients do.
+    Encode a body in signed chunks, as clients do.
+
+    Args:
+        data: The body.
+        key: What signs.
+        seed: The signature of the request.
+        size: Bytes in each chunk.
+        last: Whether nothing follows the empty chunk.
     """
     scope, previous, out = key.scope, seed, b""
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
@@ -148,15 +155,22 @@ def trailed(data: bytes, key: V4, seed: str, size: int) -> bytes:
         parts = ("AWS4-HMAC-SHA256-PAYLOAD", scope.timestamp, scope.text, previous)
         previous = key.sign("\n".join((*parts, EMPTY_SHA256, digest)))
         out += b"%x;chunk-signature=%s\r\n" % (len(piece), previous.encode())
-        out += piece + b"\r\n" if piece else b""
+        out += piece + b"\r\n" if piece or last else b""
+    return out
+
+
+def trailed(data: bytes, key: V4, seed: str, size: int) -> bytes:
+    """
+    Encode a body with signed chunks and a signed trailer, as clients do.
+    """
+    scope, body = key.scope, chunked(data, key, seed, size, last=False)
+    previous = body.rpartition(b"chunk-signature=")[2].strip().decode()
     crc = base64.b64encode(zlib.crc32(data).to_bytes(4, "big"))
     line = b"x-amz-checksum-crc32:" + crc
     digest = hashlib.sha256(line + b"\n").hexdigest()
     parts = ("AWS4-HMAC-SHA256-TRAILER", scope.timestamp, scope.text, previous)
-    signature = key.sign("\n".join((*parts, digest)))
-    return (
-        out + line + b"\r\nx-amz-trailer-signature:" + signature.encode() + b"\r\n\r\n"
-    )
+    signature = key.sign("\n".join((*parts, digest))).encode()
+    return body + line + b"\r\nx-amz-trailer-signature:" + signature + b"\r\n\r\n"
 
 
 def head_with_trailer(

@@ -6,13 +6,16 @@ ranges, ETags, checksums, errors and multipart uploads are OSS's own way.
 """
 
 import base64
+import contextlib
 import hashlib
 import re
+import socket
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote, unquote_plus
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
@@ -403,6 +406,7 @@ class OssServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.world = world
         self.base = f"127.0.0.1:{self.server_port}"
+        self._clients: set[Any] = set()
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
         self._thread.start()
 
@@ -413,10 +417,30 @@ class OssServer(ThreadingHTTPServer):
         """
         return f"http://{self.base}"
 
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        """
+        Take a connection, and remember it.
+        """
+        request, address = super().get_request()
+        self._clients.add(request)
+        return request, address
+
+    def shutdown_request(
+        self, request: socket.socket | tuple[bytes, socket.socket]
+    ) -> None:
+        """
+        Forget a connection that has ended.
+        """
+        self._clients.discard(request)
+        super().shutdown_request(request)
+
     def close(self) -> None:
         """
-        End it.
+        End it, and every connection to it.
         """
         self.shutdown()
         self.server_close()
+        for client in list(self._clients):
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
         self._thread.join()
