@@ -15,7 +15,11 @@ from eliop2p.storage.own_name import under_own_name
 
 
 def _describe(
-    where: Endpoint, domains: tuple[str, ...] = (), *, guarded: bool
+    where: Endpoint,
+    domains: tuple[str, ...] = (),
+    aliases: tuple[tuple[str, str], ...] = (),
+    *,
+    guarded: bool,
 ) -> StoreAddress:
     return StoreAddress(
         where.url.lower().encode(),
@@ -24,6 +28,7 @@ def _describe(
         where.scheme == "https",
         domains,
         guarded,
+        aliases,
     )
 
 
@@ -59,7 +64,8 @@ def make_stores(
         main = LocalOrigin(storage.endpoint, worker, clock)
         address = StoreAddress(main.name, domains=storage.domains)
     else:
-        address = _describe(storage.address, storage.domains, guarded=False)
+        names = storage.domains, storage.custom_hosts
+        address = _describe(storage.address, *names, guarded=False)
         direct = connect(address, storage.address)
         main = under_own_name(direct, storage, worker, clock)
     others = {

@@ -30,6 +30,11 @@ from tests.functional.stores.oss_origin import (
 
 Settings = dict[str, object]
 
+NAMES: Settings = {"domains": "oss.test", "custom_hosts": "cdn.test=models"}
+"""
+What else clients call the store, and its bucket.
+"""
+
 BUCKET = "models"
 MIB = 1024 * 1024
 KEY = "dir/a b+c~é?.bin"
@@ -90,7 +95,7 @@ def run(
     try:
         node.configure(
             proxy={"listen_port": node.ports.proxy, **(proxy or {})},
-            storage={**store, **(storage or {})},
+            storage={**store, **NAMES, **(storage or {})},
         )
         node.start()
         yield Oss(server, node)
@@ -285,6 +290,30 @@ def test_public(oss: Oss) -> None:
     assert [fetch(url) for _ in range(2)] == [(200, b"for all")] * 2
     oss.world.public.clear()
     assert fetch(url)[0] == 403
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_named_by_the_host(oss: Oss, version: str) -> None:
+    """
+    Clients that name the bucket by the store's host, or by a host that stands for it,
+    have the same object as those that name it in the path, from the cache too.
+    """
+    data, key = os.urandom(1000), f"host/{version}"
+    oss.world.put(BUCKET, key, data)
+    assert oss.bucket(version).get_object(key).read() == data
+    sent = oss.world.bytes_sent
+    auth = oss2.make_auth(ALICE, SECRETS[ALICE], version)
+    for url, cname in (("http://oss.test", False), ("http://cdn.test", True)):
+        bucket = oss2.Bucket(
+            *(auth, url, BUCKET),
+            is_cname=cname,
+            region=REGION,
+            proxies={"http": oss.node.url},
+        )
+        assert bucket.get_object(key).read() == data
+        got = bucket.get_object(key, byte_range=(1, 9))
+        assert got.read() == data[1:10]
+    assert oss.world.bytes_sent == sent
 
 
 RANGES = ("0-9", "90-", "-10", "0-99", "0-100", "50-500", "100-", "200-300", "-500")

@@ -275,6 +275,17 @@ def parse_control_endpoints(text: str, default_port: int) -> tuple[Endpoint, ...
     )
 
 
+def _parse_custom_host(text: str) -> tuple[str, str]:
+    host, _, bucket = text.partition("=")
+    if not _NAME.fullmatch(bucket):
+        raise ValueError("expected host=bucket, several of them separated by blanks")
+    return _parse_domain(host), bucket
+
+
+def _parse_custom_hosts(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(map(_parse_custom_host, _words(text)))
+
+
 def _parse_control_endpoint(text: str) -> str:
     if text:
         parse_control_endpoints(text, 1)
@@ -309,6 +320,7 @@ TEXT = Kind("text", str)
 CONTROL_ENDPOINT = Kind("host, host:port or http://host:port", _parse_control_endpoint)
 ENDPOINTS = Kind("http(s)://host[:port], separated by blanks", _parse_endpoints)
 DOMAINS = Kind("host names, separated by blanks", _parse_domains)
+CUSTOM_HOSTS = Kind("host=bucket, separated by blanks", _parse_custom_hosts)
 SWITCH = Kind("on, off", _parse_switch)
 SEEDS = Kind("host:port, separated by commas", _parse_seeds)
 CONTROL_ENDPOINT = Kind(

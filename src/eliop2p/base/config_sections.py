@@ -263,6 +263,12 @@ class StorageConfig:
         "Further names under which clients know the store; below one of them a host "
         "name begins with a bucket.",
     )
+    custom_hosts: tuple[tuple[str, str], ...] = declare(
+        kinds.CUSTOM_HOSTS,
+        "",
+        "Names under which clients know one bucket of the store (a CNAME), each with "
+        "that bucket.",
+    )
     max_connections: int = declare(
         kinds.integer(1, 10_000), "64", "Connections to a store at one time."
     )

@@ -33,6 +33,7 @@ class StoreAddress:
         domains: Further names under which clients know it, on any port; a name below
             one of them begins with a bucket.
         guarded: Whether it is a name that must not lead to an internal address.
+        aliases: Names that stand for one bucket each, on any port, with the bucket.
     """
 
     name: bytes
@@ -41,6 +42,7 @@ class StoreAddress:
     tls: bool = False
     domains: tuple[str, ...] = ()
     guarded: bool = False
+    aliases: tuple[tuple[str, str], ...] = ()
 
     def bucket_in(self, host: str, port: int) -> str | None:
         """
@@ -54,6 +56,9 @@ class StoreAddress:
             The bucket; empty when the host is the store itself, so that the bucket is
             in the path; None when the host is not this store's.
         """
+        for name, bucket in self.aliases:
+            if host == name:
+                return bucket
         names = self.domains
         if self.host and self.is_port(port):
             names = (self.host, *names)
