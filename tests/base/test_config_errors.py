@@ -179,6 +179,7 @@ class ValueErrorTests(ConfigCase):
             "cache.eviction_threshold": ("0", "1.1", "nan", "inf", "1e-1"),
             "cache.memory_backend": ("",),
             "storage.type": ("gcs",),
+            "storage.custom_hosts": ("cdn.lan", "cdn.lan=", "=models", "a b=c"),
             "proxy.auth": ("none", ""),
         }
         for path, texts in wrong.items():

@@ -35,6 +35,18 @@ class PlaceTests(SynchronousTestCase):
         ):
             self.assertEqual(STORES.find(host, port), Place(store, bucket), host)
 
+    def test_aliases(self) -> None:
+        """
+        A host may stand for one bucket, on any port; names below it stand for nothing.
+        """
+        store = StoreAddress(
+            b"http://10.0.0.5:9000", "10.0.0.5", 9000, aliases=(("cdn.lan", "models"),)
+        )
+        stores = Stores(store, (AWS,))
+        for port in (80, 8080):
+            self.assertEqual(stores.find("cdn.lan", port), Place(store, "models"))
+        self.assertIsNone(stores.find("a.cdn.lan", 80))
+
     def test_longest(self) -> None:
         """
         Of two stores, one of whose names is below the other's, the longer name wins.
