@@ -69,6 +69,23 @@ class S3Tests(SynchronousTestCase):
             signed.get(b"authorization"), request.headers["Authorization"].encode()
         )
 
+    def test_canonical(self) -> None:
+        """
+        The target goes out in the form in which stores check signatures, and names what
+        it named.
+        """
+        for target, expected in (
+            (
+                b"/b/%7Ek%2fl+?uploadId=2%7E-x&acl&a=b=c",
+                b"/b/~k/l%2B?uploadId=2~-x&acl",
+            ),
+            (b"/b/a%2520b//../c?prefix=%c3%a9+", b"/b/a%2520b//../c?prefix=%C3%A9+"),
+        ):
+            head = RequestHead(b"GET", target, ((b"Host", HOST),))
+            signed = s3_signer(HOST, "us-east-1")(head, KEYS, NOW)
+            self.assertTrue(signed.target.startswith(expected), signed.target)
+            known("us-east-1", "s3", signed)
+
     def test_replaced(self) -> None:
         """
         What the client signed gives way, Host stays in its place, and what may be

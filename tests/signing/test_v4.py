@@ -196,6 +196,22 @@ class HeaderTests(V4Case):
             head = with_signature(get(target=target))
             self.assertEqual(self.admit_path(head), target)
 
+    def test_canonical_targets(self) -> None:
+        """
+        A signature over the target in its canonical form does as well: some clients
+        sign that, and send another that names the same.
+        """
+        for sent, canonical in (
+            (b"/bkt/k?uploadId=2%7E-x", b"/bkt/k?uploadId=2~-x"),
+            (b"/bkt/%6b%2Fl?acl", b"/bkt/k/l?acl"),
+            (b"/bkt/a+b", b"/bkt/a%2Bb"),
+        ):
+            signed_head = with_signature(get(target=canonical))
+            self.admit_path(attrs.evolve(signed_head, target=sent))
+        plus = attrs.evolve(with_signature(get(target=b"/bkt?prefix=a%2Bb")))
+        other = attrs.evolve(plus, target=b"/bkt?prefix=a+b")
+        self.assert_refused("SignatureDoesNotMatch", "Check your key", other)
+
     def admit_path(self, head: RequestHead) -> bytes:
         """
         Check the signature alone, whatever the target may mean.

@@ -11,7 +11,7 @@ from eliop2p.base.secret import Secret
 from eliop2p.http1.dates import basic_date
 from eliop2p.http1.message import Header, RequestHead
 from eliop2p.signing import aws, oss
-from eliop2p.signing.query import pairs_of
+from eliop2p.signing.query import canonical_target, pairs_of
 from eliop2p.signing.resource import path_style
 
 _CONTENT = b"x-amz-content-sha256"
@@ -90,7 +90,9 @@ def s3_signer(host: bytes, region: str) -> Sign:
         if keys.session_token is not None:
             token = keys.session_token.reveal().encode()
             added.append((b"X-Amz-Security-Token", token))
-        bare = with_host(head.without(_REPLACED), host).adding(*added)
+        target = canonical_target(head.target)
+        kept = attrs.evolve(head.without(_REPLACED), target=target)
+        bare = with_host(kept, host).adding(*added)
         names = sorted(
             {
                 lowered.decode()

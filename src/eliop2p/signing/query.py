@@ -3,7 +3,7 @@ Queries as sent: pairs in their order, still percent-encoded.
 """
 
 from collections.abc import Callable, Collection
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 Pairs = list[tuple[bytes, bytes]]
 
@@ -47,6 +47,26 @@ def without_pairs(target: bytes, drop: Callable[[bytes], bool]) -> bytes:
     ]
     joined = b"&".join(kept)
     return path + mark + joined if joined else path
+
+
+def canonical_target(target: bytes) -> bytes:
+    """
+    Write a target as AWS has it signed: encoded once, and nothing encoded that need not
+    be. Stores that decode targets and encode them again to check a signature (Ceph and
+    Swift do) take no other. What the target names stays the same.
+
+    A ``+`` in a query stays: some take it for a space, others for itself.
+    """
+    path, mark, query = target.partition(b"?")
+    items = (
+        b"=".join(_encoded(part, b"+") for part in item.split(b"=", 1))
+        for item in query.split(b"&")
+    )
+    return _encoded(path, b"/") + mark + b"&".join(items)
+
+
+def _encoded(text: bytes, kept: bytes) -> bytes:
+    return quote(unquote_to_bytes(text), safe=kept.decode()).encode()
 
 
 def single(

@@ -22,7 +22,13 @@ from eliop2p.signing.claim import (
     client_of,
     only_one,
 )
-from eliop2p.signing.query import pairs_of, single, values_of, without_pairs
+from eliop2p.signing.query import (
+    canonical_target,
+    pairs_of,
+    single,
+    values_of,
+    without_pairs,
+)
 from eliop2p.signing.refusal import Refused, access_denied, wrong_signature
 from eliop2p.signing.resource import Resource
 
@@ -232,16 +238,35 @@ class V4Verifier:
                 "values, or a valid sha256 value.",
             )
         key = V4(client.secret_key, Scope(timestamp, claim.region))
-        try:
-            right = key.sign_request(head, claim.signed, query, payload)
-        except UnicodeDecodeError:
-            raise wrong_signature() from None
-        if not hmac.compare_digest(right.encode(), claim.signature):
-            raise wrong_signature()
+        right = _signature(key, head, claim, query, payload)
         if payload in (STREAMING, STREAMING_TRAILER):
             chunks = BodySignature(key, right, payload == STREAMING_TRAILER)
             return Proof(client, None, chunks)
         return Proof(client, payload if _SHA256.fullmatch(payload) else None)
+
+
+def _signature(
+    key: V4, head: RequestHead, claim: _Claim, query: str, payload: str
+) -> str:
+    """
+    Find the signature that is claimed: over the target as it was sent or, as some
+    clients have it, in the form that it would best have been sent in.
+
+    Raises:
+        Refused: It is neither.
+    """
+    path = head.target.partition(b"?")[0]
+    sent = path + b"?" + query.encode("latin-1")
+    for target in dict.fromkeys((sent, canonical_target(sent))):
+        query = target.partition(b"?")[2].decode("latin-1")
+        named = attrs.evolve(head, target=target)
+        try:
+            right = key.sign_request(named, claim.signed, query, payload)
+        except UnicodeDecodeError:
+            break
+        if hmac.compare_digest(right.encode(), claim.signature):
+            return right
+    raise wrong_signature()
 
 
 def _check_coverage(head: RequestHead, signed: list[str]) -> None:
