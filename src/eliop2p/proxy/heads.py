@@ -140,6 +140,22 @@ def learn(
     return record, interval
 
 
+def learn_settled(
+    settle: Settle,
+    plan: ReadObject,
+    asked: RequestHead,
+    head: ResponseHead,
+    chunk_size: int,
+) -> tuple[ObjectRecord, Interval] | None:
+    """
+    Take from an answer what is worth remembering, as :func:`learn` does. A 200 to a
+    ranged read counts where that is how the store says that it has ignored the range.
+    """
+    size = parse_decimal(head.get(b"content-length") or b"")
+    settled = settle(plan, asked, size) if head.status == 200 and size else None
+    return learn(settled or plan, head, chunk_size)
+
+
 def parse_kept(data: bytes) -> ResponseHead:
     """
     Read the head in a record.

@@ -21,7 +21,7 @@ from eliop2p.http1.message import HOP_BY_HOP, RequestHead, ResponseHead
 from eliop2p.http1.signature import usable_until
 from eliop2p.interfaces import IChunkParts, IChunkReader, IOrigin, IOriginResponse
 from eliop2p.model.chunk import MIB, Layout
-from eliop2p.model.ranges import Interval, parse_decimal
+from eliop2p.model.ranges import Interval
 from eliop2p.model.record import ObjectRecord
 from eliop2p.proxy.body_stream import BodyStream
 from eliop2p.proxy.exchange import Exchange
@@ -31,12 +31,12 @@ from eliop2p.proxy.heads import (
     confirms,
     hit_head,
     insists_on,
-    learn,
+    learn_settled,
     parse_kept,
 )
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.last_call import LastCall
-from eliop2p.proxy.one_read import Read
+from eliop2p.proxy.one_read import Read, wanted_of
 from eliop2p.proxy.origin_reads import ClientOrigin, check_part
 from eliop2p.proxy.outlook import outlook
 from eliop2p.proxy.part_style import PartStyles
@@ -156,7 +156,7 @@ class ObjectReads:
         if plan is None or not (record.whole or plan.range is not None):
             return await self._first_read(read)
         read = attrs.evolve(read, plan=plan)
-        part = self._part(plan, record)
+        part = wanted_of(plan, record)
         head = read.head.adding(*conditions(read.plan, record, kept))
         response = await self._trust.confirm(
             read.who,
@@ -231,19 +231,6 @@ class ObjectReads:
             read, record, part, head=head, origin=origin, ahead=max(claimed, AHEAD)
         )
 
-    def _learn(
-        self, read: Read, head: ResponseHead
-    ) -> tuple[ObjectRecord, Interval] | None:
-        """
-        Take from an answer what is worth remembering. A 200 to a ranged read counts
-        where that is how the store says that it has ignored the range.
-        """
-        size = parse_decimal(head.get(b"content-length") or b"")
-        plan: ReadObject | None = read.plan
-        if head.status == 200 and size is not None:
-            plan = self._settle(read.plan, read.head, size)
-        return learn(plan or read.plan, head, self._chunk_size)
-
     def _chunked(self, read: Read, layout: Layout, part: Interval) -> bool:
         """
         Tell whether every chunk of the part can be had: whole from the store, or what
@@ -294,7 +281,7 @@ class ObjectReads:
         tap = Tap(self._reader, self._parts, record.layout, part)
         try:
             response = await self._ask(read.head, read)
-            learnt = learn(read.plan, response.head, self._chunk_size)
+            learnt = self._learn(read, response.head)
             if learnt and (learnt[0].layout, learnt[1]) == (record.layout, part):
                 return await self._pass_on(read, response, tap, part)
         finally:
@@ -386,15 +373,10 @@ class ObjectReads:
     def _count(self, source: str, length: int) -> None:
         self._metrics.served_bytes.labels(source).inc(length)
 
-    @staticmethod
-    def _part(plan: ReadObject, record: ObjectRecord) -> Interval:
-        """
-        Give the bytes of a known object that a plan, once settled, asks for.
-        """
-        size = record.version.size
-        part = plan.range.resolve(size) if plan.range else Interval(0, size)
-        assert part is not None
-        return part
+    def _learn(
+        self, read: Read, head: ResponseHead
+    ) -> tuple[ObjectRecord, Interval] | None:
+        return learn_settled(self._settle, read.plan, read.head, head, self._chunk_size)
 
     def _client_origin(
         self, read: Read, record: ObjectRecord, part: Interval

@@ -5,6 +5,8 @@ One read of an object on its way.
 import attrs
 
 from eliop2p.http1.message import RequestHead
+from eliop2p.model.ranges import Interval
+from eliop2p.model.record import ObjectRecord
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.request import ReadObject
 from eliop2p.proxy.trust import Authority
@@ -42,3 +44,13 @@ class Read:
         Whether no other range may be asked for than the client did.
         """
         return self.plan.range_signed or not self.lasts
+
+
+def wanted_of(plan: ReadObject, record: ObjectRecord) -> Interval:
+    """
+    Give the bytes of a known object that a plan, once settled, asks for.
+    """
+    size = record.version.size
+    part = plan.range.resolve(size) if plan.range else Interval(0, size)
+    assert part is not None
+    return part

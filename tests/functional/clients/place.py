@@ -17,7 +17,39 @@ BUCKET = "models"
 _METRIC = "eliop2p_served_bytes_total"
 
 
-def make_node(directory: Path, endpoint: str, address: str, port: int) -> LocalNode:
+KNOWN = Credentials("AKCLIENT", "client+secret/client+secret")
+"""
+Whom a node knows that checks its clients itself, and no store does.
+"""
+
+
+def verifying(directory: Path, node: Credentials) -> dict[str, dict[str, object]]:
+    """
+    Give what a node is told in addition that checks its clients itself.
+
+    Args:
+        directory: Where to put the file with the client.
+        node: What the node signs with.
+    """
+    clients = directory / "clients.ini"
+    clients.write_text(
+        f"[client]\naccess_key = {KNOWN.access_key}\n"
+        f"secret_key = {KNOWN.secret_key}\nallow = write {BUCKET}\n    read *\n"
+    )
+    clients.chmod(0o600)
+    return {
+        "proxy": {"auth": "verify", "credentials_file": clients},
+        "storage": {"access_key": node.access_key, "secret_key": node.secret_key},
+    }
+
+
+def make_node(
+    directory: Path,
+    endpoint: str,
+    address: str,
+    port: int,
+    own: Credentials | None = None,
+) -> LocalNode:
     """
     Make a node.
 
@@ -26,19 +58,25 @@ def make_node(directory: Path, endpoint: str, address: str, port: int) -> LocalN
         endpoint: The store.
         address: Where it listens.
         port: Its clients' port.
+        own: What it signs with, when it checks its clients itself.
     """
     directory.mkdir()
     p2p, admin = free_ports(2)
+    more = verifying(directory, own) if own else {}
     return LocalNode(
         "node",
         directory,
         {
             "general": {"bind_address": "127.0.0.1", "data_dir": directory / "data"},
-            "proxy": {"bind_address": address, "listen_port": port},
+            "proxy": {
+                "bind_address": address,
+                "listen_port": port,
+                **more.get("proxy", {}),
+            },
             "p2p": {"listen_port": p2p},
             "admin": {"listen_port": admin},
             "cache": {"memory_cache_size_mb": 512, "disk_cache_size_mb": 4096},
-            "storage": {"endpoint": endpoint},
+            "storage": {"endpoint": endpoint, **more.get("storage", {})},
         },
     )
 
@@ -53,7 +91,8 @@ class Place:
         endpoint: The store as the client is to name it.
         proxy: The node when it is a forward proxy, else empty.
         admin: Where the node's operators look.
-        credentials: The client's.
+        credentials: What the store knows.
+        verified: Whether the node knows the client, and the store only the node.
     """
 
     store: str
@@ -61,6 +100,14 @@ class Place:
     proxy: str
     admin: str
     credentials: Credentials
+    verified: bool = False
+
+    @property
+    def client(self) -> Credentials:
+        """
+        What the client signs with.
+        """
+        return KNOWN if self.verified else self.credentials
 
     @property
     def _direct(self) -> BaseClient:
@@ -80,8 +127,8 @@ class Place:
             "endpoint": self.endpoint,
             "proxy": self.proxy,
             "bucket": BUCKET,
-            "access_key": self.credentials.access_key,
-            "secret_key": self.credentials.secret_key,
+            "access_key": self.client.access_key,
+            "secret_key": self.client.secret_key,
             "region": REGION,
             "scratch": str(scratch),
         }
@@ -104,7 +151,7 @@ class Place:
         Read an object through the node.
         """
         proxy = self.proxy or None
-        reader = client(self.endpoint, self.credentials, proxy=proxy)
+        reader = client(self.endpoint, self.client, proxy=proxy)
         data: bytes = reader.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         return data
 

@@ -25,20 +25,22 @@ class Places:
     def __init__(self, request: pytest.FixtureRequest, directory: Path) -> None:
         self._request = request
         self._directory = directory
-        self._running: dict[tuple[bool, bool], Place] = {}
+        self._running: dict[tuple[bool, bool, bool], Place] = {}
         self._nodes: list[LocalNode] = []
 
-    def reverse(self, *, modern: bool, port_80: bool) -> Place:
+    def reverse(self, *, modern: bool, port_80: bool, verified: bool = False) -> Place:
         """
         Give a node that clients take for the store.
 
         Args:
             modern: Whether the store is moto, which knows what Ceph 16 does not.
             port_80: Whether the node is to listen on port 80.
+            verified: Whether it checks clients itself.
         """
-        if (modern, port_80) not in self._running:
-            self._running[modern, port_80] = self._start(modern, port_80)
-        return self._running[modern, port_80]
+        which = modern, port_80, verified
+        if which not in self._running:
+            self._running[which] = self._start(*which)
+        return self._running[which]
 
     def stop(self) -> None:
         """
@@ -47,18 +49,20 @@ class Places:
         for node in self._nodes:
             node.stop()
 
-    def _start(self, modern: bool, port_80: bool) -> Place:
+    def _start(self, modern: bool, port_80: bool, verified: bool) -> Place:
         url, credentials = self._store(modern)
         address, port = "127.0.0.1", free_ports(1)[0]
         if port_80:
-            address, port = f"127.0.0.{80 + modern}", 80
+            address, port = f"127.0.0.{80 + modern + 2 * verified}", 80
             _require(address, port)
-        node = make_node(self._directory / f"{modern}-{port}", url, address, port)
+        directory = self._directory / f"{modern}-{verified}-{port}"
+        own = credentials if verified else None
+        node = make_node(directory, url, address, port, own)
         self._nodes.append(node)
         node.start()
         node.wait_ready()
         endpoint = f"http://{address}" if port_80 else node.url
-        place = Place(url, endpoint, "", node.admin_url, credentials)
+        place = Place(url, endpoint, "", node.admin_url, credentials, verified)
         place.make_bucket()
         return place
 

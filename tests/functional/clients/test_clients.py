@@ -172,6 +172,35 @@ def test_reverse(
             check(trial, modern=modern)
 
 
+@pytest.fixture
+def all_clients(request: pytest.FixtureRequest) -> None:
+    """
+    Skip what takes too long to be done each time.
+    """
+    if request.config.getoption("--all-clients") is None:
+        pytest.skip("each client a second time only with --all-clients")
+
+
+@pytest.mark.usefixtures("all_clients")
+def test_verified(
+    client: Client,
+    environments: Environments,
+    results: Results,
+    tmp_path: Path,
+    places: Places,
+) -> None:
+    """
+    A client whose signatures the node checks itself reads and writes what it would with
+    the store.
+    """
+    for modern in (False, True):
+        if any((step in client.modern) == modern for step in client.can):
+            port_80 = client.port_80
+            place = places.reverse(modern=modern, port_80=port_80, verified=True)
+            trial = Trial(client, place, environments, results, "verify", tmp_path)
+            check(trial, modern=modern)
+
+
 def test_guide(client: Client, environments: Environments, places: Places) -> None:
     """
     What the guide tells users of a client to do downloads the object that it names.
