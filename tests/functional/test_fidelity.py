@@ -12,17 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.fidelity.cases import (
-    READS,
-    WRITES,
-    Case,
-    Maker,
-    Signer,
-    Stored,
-    objects,
-    path_of,
-)
+from tests.functional.fidelity.cases import Case, Maker, Signer, Stored, objects
 from tests.functional.fidelity.wire import Received, Sent, Wire
+from tests.functional.fidelity.writes import READS, WRITES, path_of
 from tests.functional.one_node import OneNode, make_node
 from tests.functional.stores.store import RealStore
 

@@ -147,6 +147,30 @@ class HitTests(SynchronousTestCase):
         )
         self.assertEqual((head.status, head.headers), (200, expected))
 
+    def test_said_anew(self) -> None:
+        """
+        What the store says otherwise in its 304 has changed, except of the content,
+        which a 304 does not have; what it says more than once is let be.
+        """
+        kept = self.kept.adding(
+            *((b"X-Amz-Expiration", b"old"), (b"Content-Type", b"a/b")),
+            *((b"Link", b"1"), (b"Link", b"2"), (b"X-One", b"1")),
+        )
+        fresh = FRESH.adding(
+            *((b"x-amz-expiration", b"new"), (b"content-type", b"text/html")),
+            *((b"content-length", b"0"), (b"link", b"3"), (b"x-added", b"1")),
+            *((b"x-one", b"2"), (b"x-one", b"3")),
+        )
+        head = hit_head(kept, fresh, self.record.version, None, PartStyle())
+        self.assertEqual(
+            head.headers[-5:],
+            (
+                *((b"X-Amz-Expiration", b"new"), (b"Content-Type", b"a/b")),
+                *((b"Link", b"1"), (b"Link", b"2"), (b"X-One", b"1")),
+            ),
+        )
+        self.assertEqual(head.get(b"content-length"), b"100")
+
     def test_part(self) -> None:
         """
         A part has its own length and range, and no checksum of the whole.

@@ -41,6 +41,8 @@ _IDENTITY = (b"etag", b"last-modified", b"x-amz-version-id")
 What a 304 says of the object, where stores say it.
 """
 
+_NOT_ANEW = HOP_BY_HOP | {b"transfer-encoding", b"trailer", b"vary"}
+
 _NEVER_KEPT = (b"x-amz-server-side-encryption-customer-algorithm", b"set-cookie")
 
 _WHOLE_ONLY = b"x-amz-checksum-"
@@ -210,17 +212,34 @@ def conditions(
     return tuple(added)
 
 
+def _changeable(head: ResponseHead) -> dict[bytes, bytes]:
+    """
+    Give the headers, once each, that a 304 may say anew of a remembered answer (RFC
+    9111, section 4.3.4): not those about the content, which a 304 has none of.
+    """
+    said: dict[bytes, bytes] = {}
+    twice = set()
+    for name, value in head.headers:
+        lowered = name.lower()
+        if lowered in said:
+            twice.add(lowered)
+        if not lowered.startswith(b"content-") and lowered not in _NOT_ANEW:
+            said[lowered] = value
+    for name in twice:
+        said.pop(name, None)
+    return said
+
+
 def _refreshed(kept: ResponseHead, fresh: ResponseHead) -> tuple[Header, ...]:
     """
-    Put the values that belong to this answer in the places where the store has them.
+    Put what the store says now in the places where it said it first; what belongs to
+    one answer and is not said again is left out.
     """
-    said = {
-        name.lower(): value for name, value in fresh.headers if name.lower() in _FRESH
-    }
+    said, once = _changeable(fresh), _changeable(kept)
     return tuple(
-        (name, said.get(name.lower(), value))
+        (name, said.get(lowered, value) if lowered in once else value)
         for name, value in kept.headers
-        if name.lower() not in _FRESH or name.lower() in said
+        if (lowered := name.lower()) not in _FRESH or lowered in said
     )
 
 

@@ -2,23 +2,19 @@
 Requests made up from a seed: what clients send, and what they should not.
 """
 
-import base64
 import hashlib
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from urllib.parse import quote
 
 import attrs
 
 from tests.functional.fidelity import signing
 from tests.functional.fidelity.wire import Header, Sent
+from tests.functional.fidelity.writes import KINDS, READS, WRITES, path_of
 from tests.functional.stores.store import Credentials, RealStore
 
 MIB = 1024 * 1024
-
-READS = "fidelity-reads"
-WRITES = "fidelity-writes"
 
 KEYS = (
     *("plain", "a b", "a+b", "a//b", "a/../b", "./x", "folder/", "deep/er/and/deeper"),
@@ -73,17 +69,6 @@ def objects() -> tuple[Stored, ...]:
     return tuple(
         Stored(key, rng.randbytes(SIZES[at % len(SIZES)]), extra[at % len(extra)])
         for at, key in enumerate(KEYS)
-    )
-
-
-def path_of(bucket: str, key: str = "") -> bytes:
-    """
-    Write a path as SDKs do.
-    """
-    return (
-        f"/{bucket}/{quote(key, safe='/~-_.')}".encode()
-        if key
-        else b"/" + (bucket.encode())
     )
 
 
@@ -275,13 +260,13 @@ class Maker:
     def _write(self, seed: int, rng: random.Random) -> Case:
         key = rng.choice(KEYS)
         body = rng.randbytes(rng.choice((0, 1, 1000, 70_000, MIB + 3)))
-        kind = rng.choice(tuple(_WRITES))
+        kind = rng.choice(tuple(KINDS))
         auth = rng.choice(self._write_auths)
         if kind == "chunks":
             auth = "chunks"
         elif kind == "framed":
             auth = "v4 unsigned" if auth == "v4" else auth
-        made = _WRITES[kind](path_of(WRITES, key), body, rng)
+        made = KINDS[kind](path_of(WRITES, key), body, rng)
         payload = made.body if kind in {"multi-delete", "tag", "acl"} else body
         if kind in {"delete", "copy", "begin"}:
             payload = b""
@@ -369,82 +354,3 @@ _QUESTIONS = (
     *((b"GET", b"/no-such-bucket-here/k"), (b"OPTIONS", b"KEY"), (b"PATCH", b"KEY")),
     *((b"GET", b"BUCKET?cors"), (b"GET", b"BUCKET?nonsense=1"), (b"GET", b"//x/y")),
 )
-
-_Write = Callable[[bytes, bytes, random.Random], Sent]
-
-
-def _length(body: bytes) -> Header:
-    return b"Content-Length", b"%d" % len(body)
-
-
-def _put(path: bytes, body: bytes, rng: random.Random) -> Sent:
-    headers = rng.sample(
-        (
-            (b"Content-Type", b"application/x-thing"),
-            (b"x-amz-meta-one", b"1"),
-            (b"Content-MD5", base64.b64encode(hashlib.md5(body).digest())),
-            (b"Cache-Control", b"no-store"),
-            (b"Content-MD5", b"AAAAAAAAAAAAAAAAAAAAAA=="),
-        ),
-        rng.randrange(3),
-    )
-    if sum(name == b"Content-MD5" for name, _ in headers) > 1:
-        headers = headers[:1]
-    return Sent(b"PUT", path, (*headers, _length(body)), body)
-
-
-def _expecting(path: bytes, body: bytes, rng: random.Random) -> Sent:
-    headers = ((b"Expect", b"100-continue"), _length(body))
-    return Sent(b"PUT", path, headers, body, expects=True)
-
-
-def _framed(path: bytes, body: bytes, rng: random.Random) -> Sent:
-    framed = bytearray()
-    at = 0
-    while at < len(body):
-        size = rng.choice((1, 100, 65536))
-        piece = body[at : at + size] if len(body) - at < 200_000 else body[at:]
-        framed += b"%x\r\n%s\r\n" % (len(piece), piece)
-        at += len(piece)
-    headers = ((b"Transfer-Encoding", b"chunked"),)
-    return Sent(b"PUT", path, headers, bytes(framed) + b"0\r\n\r\n")
-
-
-def _delete(path: bytes, body: bytes, rng: random.Random) -> Sent:
-    return Sent(b"DELETE", path, ())
-
-
-def _copy(path: bytes, body: bytes, rng: random.Random) -> Sent:
-    source = rng.choice((path_of(READS, "plain"), path, b"/no-such-bucket/x"))
-    headers: tuple[Header, ...] = ((b"x-amz-copy-source", source), _length(b""))
-    if source == path:
-        replace = (b"x-amz-metadata-directive", b"REPLACE")
-        headers = (replace, (b"x-amz-meta-new", b"2"), *headers)
-    return Sent(b"PUT", path, headers)
-
-
-def _begin(path: bytes, body: bytes, rng: random.Random) -> Sent:
-    return Sent(b"POST", path + b"?uploads", (_length(b""),))
-
-
-def _multi_delete(path: bytes, body: bytes, rng: random.Random) -> Sent:
-    text = b"<Delete><Object><Key>gone</Key></Object></Delete>"
-    digest = base64.b64encode(hashlib.md5(text).digest())
-    target = b"/%s?delete" % WRITES.encode()
-    return Sent(b"POST", target, ((b"Content-MD5", digest), _length(text)), text)
-
-
-def _chunks(path: bytes, body: bytes, rng: random.Random) -> Sent:
-    return Sent(b"PUT", path, ())
-
-
-_WRITES: dict[str, _Write] = {
-    "put": _put,
-    "expecting": _expecting,
-    "framed": _framed,
-    "delete": _delete,
-    "copy": _copy,
-    "begin": _begin,
-    "multi-delete": _multi_delete,
-    "chunks": _chunks,
-}
