@@ -52,7 +52,7 @@ class Load:
     headers: str = ""
 
 
-def _read_answer(connection: socket.socket, buffer: bytearray) -> int:
+def read_answer(connection: socket.socket, buffer: bytearray) -> int:
     """
     Read one answer.
 
@@ -66,6 +66,8 @@ def _read_answer(connection: socket.socket, buffer: bytearray) -> int:
             raise ConnectionError("the server closed")
         head += piece
     head, _, body = head.partition(b"\r\n\r\n")
+    if head.startswith(b"HTTP/1.1 304"):
+        return 0
     if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 206")):
         raise ConnectionError(head[:100].decode())
     lines = head.lower().split(b"\r\n")
@@ -90,7 +92,7 @@ def _client(load: Load, done: "multiprocessing.Queue[int]") -> None:
         with socket.create_connection(("127.0.0.1", load.port)) as connection:
             for _ in range(load.requests):
                 connection.sendall(request)
-                total[index] += _read_answer(connection, buffer)
+                total[index] += read_answer(connection, buffer)
 
     threads = [
         threading.Thread(target=run, args=(index,)) for index in range(load.connections)

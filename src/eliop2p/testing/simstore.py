@@ -252,7 +252,9 @@ class _Sending:
         fault = asked.fault
         stops = (fault.truncate, fault.reset, fault.stall, len(asked.payload))
         stop = min(stop for stop in stops if stop is not None)
-        self._body = asked.payload[:stop] + b"?" * fault.pad
+        self._body = asked.payload[:stop]
+        if stop == len(asked.payload):
+            self._body += b"?" * fault.pad
         self._store = store
         self._asked = asked
         self._over = over
