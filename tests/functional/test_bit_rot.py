@@ -1,0 +1,76 @@
+"""
+Bits that flip on the disk of a node, and clients that read through it.
+"""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eliop2p.cache.layout import FOLDERS
+from tests.functional.one_node import OneNode, fetch, make_node
+
+FLIPS = int(os.environ.get("BIT_FLIPS", "40"))
+MIB = 1024 * 1024
+
+
+def content(number: int) -> bytes:
+    """
+    Make up an object of one chunk.
+    """
+    return random.Random(number).randbytes(100_000 + number)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[OneNode]:
+    """
+    Run a node in front of objects of one chunk each.
+    """
+    prepared = make_node(tmp_path)
+    for number in range(FLIPS):
+        (tmp_path / "store" / "models" / str(number)).write_bytes(content(number))
+    prepared.configure(
+        cache={
+            "memory_cache_size_mb": 8,
+            "disk_cache_size_mb": 128,
+            "min_free_mb": 0,
+            "scrub_mbps": 0,
+        },
+    )
+    prepared.start()
+    yield prepared
+    prepared.close()
+
+
+def files(node: OneNode) -> list[Path]:
+    """
+    Find the files of chunks.
+    """
+    root = node.directory / "data" / "cache"
+    return [path for folder in FOLDERS for path in (root / folder).iterdir()]
+
+
+def test_every_flip_is_found(node: OneNode, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    One random bit is flipped in the file of each chunk: every one is found when the
+    chunk is read, and no client gets a wrong byte.
+    """
+    urls = [f"{node.url}/models/{number}" for number in range(FLIPS)]
+    for number, url in enumerate(urls):
+        assert fetch(url) == (200, content(number))
+    node.end()
+    rng = random.Random(200)
+    paths = files(node)
+    assert len(paths) == FLIPS
+    for path in paths:
+        data = bytearray(path.read_bytes())
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(data)
+    node.start()
+    wrong = sum(fetch(url) != (200, content(n)) for n, url in enumerate(urls))
+    found = node.metric("eliop2p_corrupt_chunks_total")
+    with capsys.disabled():
+        print(f" bits flipped: {FLIPS}, found: {found:.0f}, wrong answers: {wrong}")
+    assert (wrong, found) == (0, FLIPS)
