@@ -5,7 +5,7 @@ The rows that the reference must hold, made from the code.
 from pathlib import Path
 
 from eliop2p.base.config_keys import KEYS, Key
-from eliop2p.base.metrics import TABLE
+from eliop2p.base.metric_table import TABLE
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 

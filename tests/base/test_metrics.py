@@ -5,7 +5,8 @@ Tests for :mod:`eliop2p.base.metrics`.
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from eliop2p.base.metrics import TABLE, Metrics
+from eliop2p.base.metric_table import TABLE
+from eliop2p.base.metrics import Metrics
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

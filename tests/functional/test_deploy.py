@@ -15,7 +15,7 @@ import yaml
 
 from eliop2p.base.config import load_node_config
 from eliop2p.base.config_keys import BY_PATH
-from eliop2p.base.metrics import TABLE
+from eliop2p.base.metric_table import TABLE
 from tests.functional.documents import ROOT
 
 DEPLOY = ROOT / "deploy"
