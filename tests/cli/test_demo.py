@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from unittest import mock
 
@@ -132,6 +133,23 @@ class DemoTests(SynchronousTestCase):
         rest = self.interrupted(signal.SIGINT, when="Still running")
         self.assertIn("Stopping", rest)
         self.assertIn("All as promised.", rest)
+
+    def test_dashboards(self) -> None:
+        """
+        With ``--keep`` the address of each node's dashboard is told, and it is there.
+        """
+        process = self.start("--size", "8", "--keep")
+        assert process.stdout is not None
+        while "Still running" not in process.stdout.readline():
+            self.assertIsNone(process.poll())
+        told = [process.stdout.readline().split() for _ in range(3)]
+        self.assertEqual([name for name, _ in told], ["node1:", "node2:", "node3:"])
+        for _, url in told:
+            with urllib.request.urlopen(url, timeout=BOUND) as answer:
+                self.assertIn(b"<title>ElioP2P</title>", answer.read())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=BOUND)
+        self.assertFalse(self.alive(process))
 
     def test_wrong_sizes(self) -> None:
         """

@@ -152,6 +152,37 @@ class TestFirstScreen:
             assert f"testenv:{name}" in tox
 
 
+class TestReadme:
+    """
+    What the README has readers type to use it.
+    """
+
+    def test_node_runs(self, tmp_path: Path) -> None:
+        """
+        The block that makes a configuration and starts a node ends in a node that
+        answers on the ports that the README names.
+        """
+        prefix = alone()
+        if not prefix and taken():
+            pytest.skip(f"ports {taken()} are taken, and there is no other network")
+        (block,) = [
+            each.text
+            for each in blocks(ROOT / "README.md")
+            if "twist eliop2p --config" in each.text
+        ]
+        text = (
+            f"{block.rstrip()} > log 2>&1 &\n"
+            "until curl -sf http://127.0.0.1:8082/readyz; do sleep 0.2; done\n"
+            "curl -s -o /dev/null -D - http://127.0.0.1:8080/models/x\n"
+            "kill $! && wait $!\n"
+        )
+        output = converse(prefix, text, tmp_path, ELIOP2P_GENERAL_DATA_DIR="data")
+        assert output.startswith("ready\n")
+        # Nobody answers at the example's store; the node says so.
+        assert "HTTP/1.1 503" in output
+        assert "X-Elio-Request-Id: " in output
+
+
 @attrs.frozen
 class Step:
     """
@@ -214,6 +245,34 @@ def taken() -> list[int]:
     return found
 
 
+def converse(prefix: list[str], text: str, directory: Path, **variables: str) -> str:
+    """
+    Give commands to a shell.
+
+    Returns:
+        What it wrote.
+    """
+    (directory / "commands").write_text(text)
+    known = environment(**variables)
+    scripts = Path(script("python")).parent
+    shell = subprocess.Popen(
+        [*prefix, "bash", "-u", "commands"],
+        cwd=directory,
+        env={**known, "PATH": f"{scripts}:{known['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = shell.communicate(timeout=BOUND)
+    except subprocess.TimeoutExpired:
+        os.killpg(shell.pid, signal.SIGKILL)
+        output, _ = shell.communicate()
+    return output
+
+
 class TestTutorial:
     """
     The tutorial, from its first command to its last.
@@ -228,38 +287,11 @@ class TestTutorial:
             pytest.skip(f"ports {taken()} are taken, and there is no other network")
         listed = steps()
         text = "".join(f"{step.commands}echo '{_END}'\n" for step in listed)
-        outputs = self.converse(prefix, text, tmp_path).split(f"{_END}\n")
+        outputs = converse(prefix, text, tmp_path).split(f"{_END}\n")
         for step, output in zip(listed, outputs, strict=False):
             shown = shown_pattern(step.shown).search(" ".join(output.split()))
             assert shown, f"{step.commands}{output}"
         assert len(outputs) == len(listed) + 1
-
-    def converse(self, prefix: list[str], text: str, directory: Path) -> str:
-        """
-        Give commands to a shell.
-
-        Returns:
-            What it wrote.
-        """
-        (directory / "tutorial").write_text(text)
-        variables = environment()
-        scripts = Path(script("python")).parent
-        shell = subprocess.Popen(
-            [*prefix, "bash", "-u", "tutorial"],
-            cwd=directory,
-            env={**variables, "PATH": f"{scripts}:{variables['PATH']}"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            output, _ = shell.communicate(timeout=BOUND)
-        except subprocess.TimeoutExpired:
-            os.killpg(shell.pid, signal.SIGKILL)
-            output, _ = shell.communicate()
-        return output
 
 
 class TestDependencies:
