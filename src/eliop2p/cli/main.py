@@ -18,6 +18,7 @@ from eliop2p.cli.explain import explain
 from eliop2p.cli.group import SuggestingGroup
 from eliop2p.cli.init import init
 from eliop2p.cli.peers import peers
+from eliop2p.cli.preheat import preheat
 from eliop2p.cli.replicas import objects, pin, replicas, unpin
 from eliop2p.cli.status import status
 from eliop2p.cli.top import top
@@ -49,6 +50,7 @@ cli.add_command(status)
 cli.add_command(top)
 cli.add_command(objects)
 cli.add_command(pin)
+cli.add_command(preheat)
 cli.add_command(replicas)
 cli.add_command(status)
 cli.add_command(unpin)
