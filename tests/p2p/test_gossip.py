@@ -255,6 +255,21 @@ class TownTests(SynchronousTestCase):
         self.assertGreater(probes, 3000)
         self.assertLessEqual(failed / probes, 0.001)
 
+    def test_taken_for_dead(self) -> None:
+        """
+        Who stood still and was taken for dead is back within seconds of running again.
+        """
+        town = Town(12, 7, Weather())
+        town.start()
+        town.pass_time(2)
+        town.kill("node-0005")
+        town.pass_time(8)
+        self.assertNotIn("node-0005", town.nodes["node-0001"].beliefs.live)
+        town.alive.add("node-0005")
+        town.pass_time(3)
+        for gossip in town.nodes.values():
+            self.assertEqual(set(gossip.beliefs.live), town.alive)
+
     def test_leaving(self) -> None:
         """
         Who leaves is gone at once, without having been suspected.

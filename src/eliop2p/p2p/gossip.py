@@ -226,6 +226,13 @@ class Beliefs:
         belief = self._beliefs.get(node_id)
         return None if belief is None else belief.update.standing
 
+    def about(self, node_id: str) -> MemberUpdate | None:
+        """
+        Give what is believed of a member.
+        """
+        belief = self._beliefs.get(node_id)
+        return None if belief is None else belief.update
+
     def wards(self) -> tuple[PeerInfo, ...]:
         """
         Give the members that this node watches.

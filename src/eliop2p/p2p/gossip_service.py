@@ -23,6 +23,7 @@ from eliop2p.wire.events import (
     Probe,
     Probed,
     Rumour,
+    Standing,
 )
 
 PERIOD = 1.0
@@ -34,6 +35,12 @@ PATIENCE = 0.5
 """
 Seconds in which a member must answer, and then again as many for those who are asked to
 try.
+"""
+
+LATE = 4 * PATIENCE
+"""
+Seconds for a probe that has failed above which it was this node that stood still, and
+nothing is known of the other.
 """
 
 PUSH_SECONDS = 0.05
@@ -140,14 +147,14 @@ class Gossip(Service):
         if not request.whole and request.target != self.beliefs.me:
             target = self.beliefs.live.get(request.target)
             reached = target is not None and await self._ask(target, target.node_id)
-        if request.whole:
-            self._tell_everything(node_id)
-        return Probed(request.request_id, reached, self.beliefs.news(_PIGGYBACK))
-
-    def _tell_everything(self, node_id: str) -> None:
-        peer = self.beliefs.live.get(node_id)
-        if peer is not None:
-            _send_all(self._links, peer, self.beliefs.everything())
+        news = self.beliefs.news(_PIGGYBACK)
+        asker = self.beliefs.about(node_id)
+        if asker is not None and request.whole:
+            _send_all(self._links, asker.node, self.beliefs.everything())
+        if asker is not None and asker.standing is not Standing.ALIVE:
+            # Who is taken for dead is told by nobody else, and can contradict.
+            news = (*news, asker)
+        return Probed(request.request_id, reached, news)
 
     # --- probing
 
@@ -177,10 +184,13 @@ class Gossip(Service):
 
     async def _probe(self, ward: PeerInfo) -> None:
         self.probes += 1
+        begun = self._clock.seconds()
         if await self._ask(ward, ward.node_id):
             return
         helpers = self.beliefs.helpers(ward.node_id)
         if helpers and await self._ask_any(helpers, ward.node_id):
+            return
+        if self._clock.seconds() - begun > LATE:
             return
         self.failed += 1
         _log.debug("{node_id} does not answer", node_id=ward.node_id)
