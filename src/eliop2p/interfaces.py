@@ -962,6 +962,22 @@ class IPeerLinks(Interface):
         Tell whether a peer may be tried: it did not just refuse or fall silent.
         """
 
+    def silence(node_id: str) -> float:
+        """
+        Tell for how many seconds nothing was heard of a peer; infinite when there is
+        no connection with it.
+        """
+
+    def probe(node_id: str) -> None:
+        """
+        Ask a connected peer for a sign of life.
+        """
+
+    def doubt(node_id: str) -> None:
+        """
+        Note that a peer gave no sign of life: it is not to be tried for a while.
+        """
+
 
 @attrs.frozen
 class Place:

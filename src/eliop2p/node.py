@@ -217,6 +217,7 @@ class Node(MultiService):
             trust=trust,
             settle=settle_oss if config.storage.type == "oss" else settle_s3,
             chunk_size=chunk_size,
+            rng=world.rng,
         )
         service = ProxyService(
             self.origin,

@@ -105,7 +105,7 @@ class LinksCase(SynchronousTestCase):
         self.left = self.node("left")
         self.right = self.node("right")
 
-    def node(self, name: str, secret: bytes = SECRET, peers: int = 50) -> Node:
+    def node(self, name: str, secret: bytes = SECRET, peers: int = 200) -> Node:
         """
         Make a node that accepts connections.
         """

@@ -80,6 +80,7 @@ class Owner:
     def __init__(self) -> None:
         self.bytes_sent = 0
         self.bytes_received = 0
+        self.messages_sent = 0
         self.told: list[str] = []
         self.errors: list[str] = []
 

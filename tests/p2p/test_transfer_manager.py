@@ -577,7 +577,7 @@ class FaultTests(SynchronousTestCase):
         reading = reader.fetch(self.chunk, origin)
         self.cluster.run(0.02)
         fetching = asker.fetch(self.chunk)
-        self.cluster.run(1.5)
+        self.cluster.run(0.4)
         self.assertEqual(self.cluster.store.reads, [])
         self.cluster.run(3)
         self.successResultOf(fetching)

@@ -4,6 +4,7 @@ things that keep the promises of their interfaces. Not tests itself.
 """
 
 import hashlib
+import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -379,6 +380,24 @@ class FakeLinks:
         Tell whether a peer may be tried.
         """
         return self._cluster.clock.seconds() >= self._suspected.get(node_id, 0.0)
+
+    def silence(self, node_id: str) -> float:
+        """
+        Tell whether a peer has gone.
+        """
+        gone = node_id not in self._cluster.nodes or node_id in self.cut
+        return math.inf if gone else 0.0
+
+    def probe(self, node_id: str) -> None:
+        """
+        Nothing is to be found out: silence tells.
+        """
+
+    def doubt(self, node_id: str) -> None:
+        """
+        Do not try a peer for a while.
+        """
+        self.suspect(node_id)
 
     def suspect(self, node_id: str) -> None:
         """

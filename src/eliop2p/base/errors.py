@@ -159,6 +159,12 @@ class PeerBehind(PeerMissing):
     """
 
 
+class PeerSlow(PeerError):
+    """
+    The peer takes much longer than others do.
+    """
+
+
 class PeerUnreachable(PeerError):
     """
     The connection to the peer is gone or cannot be made.

@@ -20,6 +20,7 @@ from eliop2p.cli.init import init
 from eliop2p.cli.peers import peers
 from eliop2p.cli.preheat import preheat
 from eliop2p.cli.replicas import objects, pin, replicas, unpin
+from eliop2p.cli.simulate import simulate
 from eliop2p.cli.status import status
 from eliop2p.cli.top import top
 from eliop2p.cli.verify import verify
@@ -46,6 +47,7 @@ cli.add_command(evict)
 cli.add_command(explain)
 cli.add_command(init)
 cli.add_command(peers)
+cli.add_command(simulate)
 cli.add_command(top)
 cli.add_command(objects)
 cli.add_command(pin)

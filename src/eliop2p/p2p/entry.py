@@ -4,6 +4,7 @@ What a home knows of one chunk, and to whom it sends those who need it.
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
+from zlib import crc32
 
 import attrs
 
@@ -14,7 +15,7 @@ LEASE_SECONDS = 60.0
 How long a reader of the store keeps its lease without asking again, in seconds.
 """
 
-LEASE_GRACE = 2.0
+LEASE_GRACE = 0.5
 """
 How old a lease must be before an asker whom its reader failed gets one of its own, in
 seconds: a reader may not yet know of its lease when others already come to it.
@@ -48,6 +49,8 @@ class _Option(NamedTuple):
         kind: Whether it holds the chunk, reads it from the store, or receives it.
         children: How many it has.
         ticket: Its place among those who receive.
+        lot: Decides between equals; another for each asker, or all would be sent to
+            the same.
         node_id: Its name.
     """
 
@@ -55,14 +58,27 @@ class _Option(NamedTuple):
     kind: int
     children: int
     ticket: int
+    lot: int
     node_id: str
 
 
-def _option(
-    fan_out: int, kind: int, children: int, ticket: int, node_id: str
-) -> _Option:
-    overload = 0 if children < fan_out else children
-    return _Option(overload, kind, children, ticket, node_id)
+class _Options:
+    """
+    Makes the options of one asker.
+    """
+
+    def __init__(self, asker: str) -> None:
+        self._seed = crc32(asker.encode())
+
+    def make(
+        self, fan_out: int, kind: int, children: int, ticket: int, node_id: str
+    ) -> _Option:
+        overload = 0 if children < fan_out else children
+        lot = crc32(node_id.encode(), self._seed)
+        return _Option(overload, kind, children, ticket, lot, node_id)
+
+
+_Make = Callable[[int, int, int, int, str], _Option]
 
 
 @attrs.define(eq=False)
@@ -170,9 +186,10 @@ class Entry:
             count: How many to give at most.
         """
         excluded = {asker, *request.rejected}
-        options = self._holding()
+        make = _Options(asker).make
+        options = self._holding(make)
         if asker != self.reader and self._is_fed(alive, now):
-            options += self._passing_on(asker, request.filled, now)
+            options += self._passing_on(make, asker, request.filled, now)
         options.sort()
         found: list[_Option] = []
         for option in options:
@@ -210,14 +227,16 @@ class Entry:
         reading = self.reader and now < self.expires and alive(self.reader)
         return bool(reading) or any(alive(node_id) for node_id in self.complete)
 
-    def _holding(self) -> list[_Option]:
+    def _holding(self, make: _Make) -> list[_Option]:
         fan_out = FAN_OUT_SCARCE if len(self.complete) <= SCARCE else FAN_OUT_COMPLETE
         return [
-            _option(fan_out, _HOLDS, children, 0, node_id)
+            make(fan_out, _HOLDS, children, 0, node_id)
             for node_id, children in self.complete.items()
         ]
 
-    def _passing_on(self, asker: str, filled: int, now: float) -> Iterator[_Option]:
+    def _passing_on(
+        self, make: _Make, asker: str, filled: int, now: float
+    ) -> Iterator[_Option]:
         ticket = self.receiving[asker].ticket
         for node_id, place in self.receiving.items():
             if node_id == self.reader and now < self.expires:
@@ -228,4 +247,4 @@ class Entry:
                 kind, fan_out = _RECEIVES, FAN_OUT_RECEIVING
             else:
                 continue
-            yield _option(fan_out, kind, place.children, place.ticket, node_id)
+            yield make(fan_out, kind, place.children, place.ticket, node_id)

@@ -12,6 +12,12 @@ from eliop2p.p2p.heat import Heat
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.wire.events import Leased, Locate, Located, Verdict
 
+HEARD = 30.0
+"""
+Seconds for which a node that is not listed as a member counts as one after it was heard
+of.
+"""
+
 
 class ChunkHome:
     """
@@ -113,8 +119,11 @@ class ChunkHome:
     def _alive(self, node_id: str) -> bool:
         if node_id == self._node_id:
             return True
+        if self._links is None or not self._links.reachable(node_id):
+            return False
+        # Who has proved itself a moment ago is there, whatever the list says.
         known = node_id in self._membership.current().peers
-        return known and self._links is not None and self._links.reachable(node_id)
+        return known or self._links.silence(node_id) < HEARD
 
     def _tell_others(self, message: Leased) -> None:
         if self._links is None:

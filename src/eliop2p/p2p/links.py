@@ -2,6 +2,7 @@
 The connections of this node with its peers: made when needed, kept, shared.
 """
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +34,7 @@ MAX_TOLD = 256 * 1024
 Bytes of one-way messages that wait for one peer; further ones are dropped.
 """
 
-MAX_UNPROVED = 64
+MAX_UNPROVED = 512
 """
 Accepted connections that have not proved themselves yet.
 """
@@ -94,6 +95,7 @@ class PeerLinks:
     Attributes:
         bytes_sent: To all peers, since the start.
         bytes_received: From all peers, since the start.
+        messages_sent: Messages that are not bytes of chunks, to all peers.
         refused: Connections of those who do not know the cluster secret.
         protocol_errors: Connections dropped for breaking the rules otherwise.
     """
@@ -113,12 +115,14 @@ class PeerLinks:
     ) -> None:
         self.bytes_sent = 0
         self.bytes_received = 0
+        self.messages_sent = 0
         self.refused = 0
         self.protocol_errors = 0
         self._node_id = node_id
         self._secret = secret
         self._network = network
         self._clock = clock
+        self._now = clock.seconds
         self._requests = requests
         self._worker = worker
         self._rng = rng
@@ -191,6 +195,31 @@ class PeerLinks:
         Tell whether a peer may be tried: see :class:`IPeerLinks`.
         """
         return not self._closed and not self._proved.suspected(node_id)
+
+    def silence(self, node_id: str) -> float:
+        """
+        Tell how long nothing was heard of a peer: see :class:`IPeerLinks`.
+        """
+        connection = self._proved.usable(node_id)
+        return math.inf if connection is None else self._now() - connection.heard
+
+    def probe(self, node_id: str) -> None:
+        """
+        Ask for a sign of life: see :class:`IPeerLinks`.
+        """
+        connection = self._proved.usable(node_id)
+        if connection is not None:
+            connection.probe()
+
+    def doubt(self, node_id: str) -> None:
+        """
+        Note that a peer is silent: see :class:`IPeerLinks`.
+        """
+        connection = self._proved.usable(node_id)
+        if connection is not None:
+            connection.doubt()
+        else:
+            self._proved.suspect(node_id)
 
     async def _ask(self, peer: PeerInfo, request: Question) -> object:
         connection = await self._connection(peer)

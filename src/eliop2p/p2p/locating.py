@@ -18,6 +18,11 @@ CONSULT_SECONDS = 0.25
 How long another home is given to say what it knows before the store is read.
 """
 
+OTHER_HOME_AFTER = 1.0
+"""
+How long a home is waited for where there is another one, in seconds.
+"""
+
 
 class Locator:
     """
@@ -68,7 +73,9 @@ class Locator:
         for place, home in enumerate(homes):
             if home == self._node_id:
                 return self._home.locate(home, request), homes[place + 1 :]
-            located = await self._ask(peers[home], request)
+            last = place == len(homes) - 1
+            patience = None if last else OTHER_HOME_AFTER
+            located = await self._ask(peers[home], request, patience)
             if located is not None:
                 return located, homes[place + 1 :]
         return self._home.locate(self._node_id, request), ()
@@ -110,6 +117,8 @@ class Locator:
         try:
             located = await asking
         except (PeerError, DeferredTimeoutError):
+            if seconds and self._links.silence(peer.node_id) >= seconds:
+                self._links.doubt(peer.node_id)
             self._scores.failed(peer.node_id, self._clock.seconds())
             return None
         assert isinstance(located, Located)

@@ -4,12 +4,13 @@ Takes bytes of chunks from single peers, within bounds, and keeps their scores.
 
 from collections.abc import Callable
 
-from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.defer import CancelledError, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
-from eliop2p.base.errors import PeerBusy, PeerError, WrongAnswer
+from eliop2p.base.errors import PeerBusy, PeerError, PeerSlow, WrongAnswer
 from eliop2p.interfaces import IChunkSink, IPeerLinks
 from eliop2p.model.peer import PeerInfo
+from eliop2p.p2p.pace import Pace, Watch
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.wire.events import Done, Get, Holder
 
@@ -46,11 +47,17 @@ class PeerGets:
         self._scores = scores
         self._clock = clock
         self._received = received
+        self._pace = Pace()
         self._holders: dict[str, DeferredSemaphore] = {}
         self._relays: dict[str, int] = {}
 
     async def get(
-        self, holder: Holder, peer: PeerInfo, sink: IChunkSink, ticket: int
+        self,
+        holder: Holder,
+        peer: PeerInfo,
+        sink: IChunkSink,
+        ticket: int,
+        disappointments: int = 0,
     ) -> Done:
         """
         Fill a chunk to its end.
@@ -60,37 +67,49 @@ class PeerGets:
             peer: Its address.
             sink: The chunk.
             ticket: Our place among those receiving it.
+            disappointments: How many peers were too slow with this chunk.
 
         Raises:
+            PeerSlow: The peer takes much longer than others do.
+            PeerUnreachable: The peer gives no sign of life.
             PeerError: The peer gave none of the bytes, or not all.
         """
+        patience = self._pace.patience(disappointments)
         if holder.complete:
-            return await self._get_held(peer, sink, ticket)
+            return await self._get_held(peer, sink, ticket, patience)
         under_way = self._relays.get(peer.node_id, 0)
         if under_way >= GETS_PER_PEER:
             raise PeerBusy(f"{peer.node_id} has enough to relay to us")
         self._relays[peer.node_id] = under_way + 1
         try:
-            return await self._get(peer, sink, ticket, complete=False)
+            return await self._get(peer, sink, ticket, patience, complete=False)
         finally:
             self._relays[peer.node_id] -= 1
             if not self._relays[peer.node_id]:
                 del self._relays[peer.node_id]
 
-    async def _get_held(self, peer: PeerInfo, sink: IChunkSink, ticket: int) -> Done:
+    async def _get_held(
+        self, peer: PeerInfo, sink: IChunkSink, ticket: int, patience: float
+    ) -> Done:
         gate = self._holders.get(peer.node_id)
         if gate is None:
             gate = self._holders[peer.node_id] = DeferredSemaphore(GETS_PER_PEER)
         await gate.acquire()
         try:
-            return await self._get(peer, sink, ticket, complete=True)
+            return await self._get(peer, sink, ticket, patience, complete=True)
         finally:
             gate.release()
             if gate.tokens == gate.limit:
                 self._holders.pop(peer.node_id, None)
 
     async def _get(
-        self, peer: PeerInfo, sink: IChunkSink, ticket: int, *, complete: bool
+        self,
+        peer: PeerInfo,
+        sink: IChunkSink,
+        ticket: int,
+        patience: float,
+        *,
+        complete: bool,
     ) -> Done:
         node_id, clock, scores = peer.node_id, self._clock, self._scores
         start, asked_at = sink.filled, clock.seconds()
@@ -110,12 +129,44 @@ class PeerGets:
         scores.began(node_id)
         try:
             request = Get(0, sink.chunk.id, start, ticket)
-            done = await self._links.get(peer, request, write)
+            done = await self._watched(peer, request, sink, write, patience)
+        except PeerSlow:
+            brought = max(sink.filled - start, 1)
+            scores.delivered(node_id, brought, clock.seconds() - asked_at)
+            raise
         finally:
             scores.ended(node_id)
         if sink.filled != sink.chunk.length:
             raise PeerError(f"{node_id} sent too little")
+        if start == 0:
+            self._pace.took(clock.seconds() - asked_at)
         if complete and sink.filled > start:
             scores.answered(node_id, first_at - asked_at)
             scores.delivered(node_id, sink.filled - start, clock.seconds() - first_at)
         return done
+
+    async def _watched(
+        self,
+        peer: PeerInfo,
+        request: Get,
+        sink: IChunkSink,
+        write: Callable[[int, memoryview], None],
+        patience: float,
+    ) -> Done:
+        getting = self._links.get(peer, request, write)
+        watch = Watch(
+            peer.node_id,
+            getting,
+            sink,
+            links=self._links,
+            clock=self._clock,
+            patience=patience,
+        )
+        try:
+            return await getting
+        except CancelledError:
+            if watch.error is not None:
+                raise watch.error from None
+            raise
+        finally:
+            watch.end()

@@ -52,11 +52,12 @@ class ConnectionOwner(Structural):
     """
     Who is told what happens to a connection.
 
-    Both counts are in bytes.
+    The first two counts are in bytes.
     """
 
     bytes_sent: int
     bytes_received: int
+    messages_sent: int
 
     def established(self, connection: "PeerConnection") -> None:
         """
@@ -262,6 +263,7 @@ class PeerConnection(Protocol):
         Send a message, or drop it when the connection is closed.
         """
         if self.is_open:
+            self._owner.messages_sent += 1
             self._write(self._session.send(message))
 
     def send_data(self, request_id: int, payload: bytes | memoryview) -> None:
@@ -280,6 +282,13 @@ class PeerConnection(Protocol):
         """
         self.in_doubt = True
         self._owner.doubted(self)
+
+    def probe(self) -> None:
+        """
+        Ask for a sign of life.
+        """
+        if self.is_open:
+            self._ping()
 
     def leave(self) -> None:
         """

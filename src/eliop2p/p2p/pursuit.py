@@ -15,6 +15,7 @@ from eliop2p.base.errors import (
     PeerBehind,
     PeerBusy,
     PeerError,
+    PeerSlow,
 )
 from eliop2p.interfaces import (
     Fetched,
@@ -71,8 +72,9 @@ class TransferCounters:
         lease_granted: Leases that this node was given.
         corrupt: Chunks that did not match their digest.
         last_resort_reads: Chunks read from the store without a lease.
-        peer_failures: Requests that peers did not fulfil, unless for being busy or not
-            ahead.
+        peer_failures: Requests that peers did not fulfil, unless for being busy, slow
+            or not ahead.
+        slow_peers: Peers that were given up in the middle for being slow.
     """
 
     chunks_from_peers: int = 0
@@ -82,6 +84,7 @@ class TransferCounters:
     corrupt: int = 0
     last_resort_reads: int = 0
     peer_failures: int = 0
+    slow_peers: int = 0
 
 
 @attrs.frozen
@@ -133,6 +136,8 @@ class Pursuit:
         self._givers: set[str] = set()
         self._rejected: dict[str, None] = {}
         self._behind: dict[str, int] = {}
+        self._slow: dict[str, None] = {}
+        self._disappointments = 0
         self._digest = b""
         self._consulted = False
         self._pause = FIRST_PAUSE
@@ -217,7 +222,9 @@ class Pursuit:
     async def _locate(self) -> Located:
         means = self._means
         banned = means.scores.banned(means.clock.seconds())
-        rejected = tuple(dict.fromkeys([*self._rejected, *banned]))[-MAX_HOLDERS:]
+        rejected = tuple(dict.fromkeys([*self._rejected, *self._slow, *banned]))[
+            -MAX_HOLDERS:
+        ]
         request = Locate(
             0, self._chunk.id, self._sink.filled, self._can_read(), rejected
         )
@@ -263,20 +270,26 @@ class Pursuit:
     # --- the peers -----------------------------------------------------------------
 
     async def _try_peers(self, holders: tuple[Holder, ...]) -> Fetched | None:
-        means = self._means
-        order = choose(
-            holders,
-            means.scores,
-            means.selection_k,
-            means.rng,
-            now=means.clock.seconds(),
-            rejected={means.node_id, *self._rejected},
-        )
+        order = self._choose(holders)
+        if not order and self._slow:
+            self._slow.clear()
+            order = self._choose(holders)
         for holder in order:
             done = await self._try(holder)
             if done is not None:
                 return await self._check(done)
         return None
+
+    def _choose(self, holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
+        means = self._means
+        return choose(
+            holders,
+            means.scores,
+            means.selection_k,
+            means.rng,
+            now=means.clock.seconds(),
+            rejected={means.node_id, *self._rejected, *self._slow},
+        )
 
     async def _try(self, holder: Holder) -> Done | None:
         means, node_id = self._means, holder.node_id
@@ -287,25 +300,11 @@ class Pursuit:
         outcome = "given up"
         try:
             ticket = means.standings.of(self._chunk.id).ticket
-            done = await means.gets.get(holder, peer, self._sink, ticket)
-        except PeerBusy:
-            outcome = "busy"
-            return None
-        except PeerBehind:
-            outcome = "not ahead"
-            self._behind[node_id] = self._behind.get(node_id, 0) + 1
-            if self._behind[node_id] >= MAX_BEHIND:
-                self._reject(node_id)
-            return None
-        except PeerError as error:
-            outcome = str(error)[:80]
-            _log.debug(
-                "Peer {peer} failed at byte {offset} of a chunk: {error}",
-                peer=node_id,
-                offset=self._sink.filled,
-                error=error,
+            done = await means.gets.get(
+                holder, peer, self._sink, ticket, self._disappointments
             )
-            self._reject(node_id)
+        except PeerError as error:
+            outcome = self._failed(node_id, error)
             return None
         else:
             outcome = "done"
@@ -315,6 +314,31 @@ class Pursuit:
             self._note("peer", outcome, why, begun, name=node_id, before=before)
             if self._sink.filled > before:
                 self._givers.add(node_id)
+
+    def _failed(self, node_id: str, error: PeerError) -> str:
+        """
+        Learn from what a peer did not fulfil, and say in short what it was.
+        """
+        if isinstance(error, PeerBusy):
+            return "busy"
+        if isinstance(error, PeerSlow):
+            self._slow[node_id] = None
+            self._disappointments += 1
+            self._means.counters.slow_peers += 1
+            return "too slow"
+        if isinstance(error, PeerBehind):
+            self._behind[node_id] = self._behind.get(node_id, 0) + 1
+            if self._behind[node_id] >= MAX_BEHIND:
+                self._reject(node_id)
+            return "not ahead"
+        _log.debug(
+            "Peer {peer} failed at byte {offset} of a chunk: {error}",
+            peer=node_id,
+            offset=self._sink.filled,
+            error=error,
+        )
+        self._reject(node_id)
+        return str(error)[:80]
 
     def _reject(self, node_id: str) -> None:
         means = self._means

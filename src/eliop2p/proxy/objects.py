@@ -6,6 +6,8 @@ a version of the object is believed in, an unsigned If-None-Match is added: a 30
 that the client may read the object and that the belief holds.
 """
 
+import random
+
 import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -75,6 +77,7 @@ class ObjectReads:
         trust: Trust,
         settle: Settle,
         chunk_size: int,
+        rng: random.Random,
     ) -> None:
         """
         Args:
@@ -88,6 +91,7 @@ class ObjectReads:
             trust: Knows for whom the store's last word still counts.
             settle: What the store takes a range for.
             chunk_size: Length of a chunk in bytes.
+            rng: Mixes the order in which nodes get the chunks of large objects.
         """
         self._origin = origin
         self._reader = reader
@@ -100,6 +104,7 @@ class ObjectReads:
         self._settle = settle
         self._chunk_size = chunk_size
         self._styles = PartStyles()
+        self._rng = rng
 
     async def answer(self, exchange: Exchange, plan: ReadObject) -> str:
         """
@@ -271,7 +276,14 @@ class ObjectReads:
             return "hit"
         origin = self._client_origin(read, record, part)
         return await self._send(
-            read, record, part, head=head, origin=origin, ahead=AHEAD
+            read,
+            record,
+            part,
+            head=head,
+            origin=origin,
+            ahead=AHEAD,
+            # A signed range is to be had as one stream only, in order.
+            mixed=None if read.fixed else self._rng,
         )
 
     async def _claim(self, read: Read, record: ObjectRecord, part: Interval) -> str:
@@ -334,6 +346,7 @@ class ObjectReads:
         head: ResponseHead,
         origin: ClientOrigin,
         ahead: int,
+        mixed: random.Random | None = None,
     ) -> str:
         layout = record.layout
         outcome, sources = outlook(self._parts, layout, part)
@@ -347,6 +360,7 @@ class ObjectReads:
             self._count,
             self._checks.follow(read.plan.record_id, record),
             ahead=ahead,
+            mixed=mixed,
         )
         last_call = LastCall(self._clock, None if read.fixed else read.until)
         last_call.arm(origin, self._reader, layout, part)

@@ -2,7 +2,7 @@
 The body of an answer: chunks opened ahead of the client and sent in order.
 """
 
-from collections import deque
+import random
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -15,12 +15,18 @@ from eliop2p.model.ranges import Interval
 from eliop2p.model.trail import ChunkTrail
 from eliop2p.proxy.exchange import Exchange
 
-AHEAD = 2
-MAX_AHEAD = 8
+AHEAD = 8
+MAX_AHEAD = 12
 """
 How many chunks may be opened ahead of the one being sent. A client that has to wait for
 its bytes gets twice as many as before, one that does not gets fewer: a slow client must
 not hold what it will not read soon.
+"""
+
+OPEN_RATIO = 3
+"""
+How many times as many may be open when some of them have arrived already: one slow
+chunk must not hold up those behind it.
 """
 
 MAX_SPAN = 2 * 1024 * 1024
@@ -62,6 +68,14 @@ class _Ahead:
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             waiter.callback(None)
+
+    @property
+    def is_here(self) -> bool:
+        """
+        Whether all of the chunk has arrived.
+        """
+        reading = self._reading
+        return reading is not None and reading.filled == reading.length
 
     async def reading(self) -> IChunkReading:
         """
@@ -117,6 +131,7 @@ class BodyReader:
         sent: Callable[[Chunk], None],
         *,
         ahead: int,
+        mixed: random.Random | None = None,
     ) -> None:
         """
         Args:
@@ -126,13 +141,18 @@ class BodyReader:
             count: Told the source and number of bytes sent.
             sent: Told of each chunk of which all that is wanted was sent.
             ahead: How many chunks to open ahead at first.
+            mixed: Where chunks may come in any order, chance: nodes that read the
+                same object at the same time then have different chunks to give each
+                other. None to open them in order.
         """
         self._reader = reader
         self._layout = layout
         self._origin = origin
         self._count = count
         self._sent = sent
-        self._ahead: deque[_Ahead] = deque()
+        self._mixed = mixed
+        self._left: list[int] = []
+        self._ahead: dict[int, _Ahead] = {}
         self._window = ahead
         self._waited = False
 
@@ -151,37 +171,50 @@ class BodyReader:
             ChunkUnavailable, CorruptChunk, OriginError: A chunk did not come.
             twisted.internet.error.ConnectionLost: The client went.
         """
-        indexes = deque(self._layout.covering(part))
+        self._left = list(self._layout.covering(part))
         try:
-            while indexes or self._ahead:
-                self._open_ahead(indexes)
-                ahead = self._ahead[0]
+            for index in tuple(self._left):
+                self._open_ahead(index)
+                ahead = self._ahead[index]
                 await self._send_chunk(exchange, ahead, part, begin)
-                self._ahead.popleft().close()
+                del self._ahead[index]
+                ahead.close()
                 self._origin.passed_over(ahead.chunk)
                 self._sent(ahead.chunk)
                 self._adapt()
         finally:
-            for ahead in self._ahead:
+            for ahead in self._ahead.values():
                 ahead.close()
 
     def _adapt(self) -> None:
         if self._waited:
             self._window = min(2 * self._window, MAX_AHEAD)
-        else:
+        elif all(ahead.is_here for ahead in self._ahead.values()):
             self._window = max(self._window - 1, 1)
         self._waited = False
 
-    def _open_ahead(self, indexes: deque[int]) -> None:
+    def _open_ahead(self, current: int) -> None:
         """
-        Open the next chunk, and those behind it which are not at hand anyway.
+        Open the chunk that is sent next, and some behind it which are not at hand.
         """
-        while indexes and len(self._ahead) <= self._window:
-            chunk = self._layout.chunk(indexes[0])
-            if self._ahead and self._reader.where(chunk.id):
+        if current not in self._ahead:
+            self._open(current)
+        reach = OPEN_RATIO * (self._window + 1)
+        while self._left and len(self._ahead) < reach:
+            awaited = sum(not ahead.is_here for ahead in self._ahead.values())
+            if (awaited or len(self._ahead)) > self._window:
                 return
-            indexes.popleft()
-            self._ahead.append(_Ahead(chunk, self._reader, self._origin))
+            index = self._left[0]
+            if self._mixed is not None:
+                index = self._mixed.choice(self._left[:reach])
+            if self._reader.where(self._layout.chunk(index).id):
+                return
+            self._open(index)
+
+    def _open(self, index: int) -> None:
+        self._left.remove(index)
+        chunk = self._layout.chunk(index)
+        self._ahead[index] = _Ahead(chunk, self._reader, self._origin)
 
     async def _send_chunk(
         self,

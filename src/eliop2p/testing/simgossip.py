@@ -191,3 +191,19 @@ class _Links:
         Let everybody be tried.
         """
         return True
+
+    def silence(self, node_id: str) -> float:  # noqa: ARG002
+        """
+        Have just heard of everybody.
+        """
+        return 0.0
+
+    def probe(self, node_id: str) -> None:
+        """
+        Ask nobody: nothing is waited for.
+        """
+
+    def doubt(self, node_id: str) -> None:
+        """
+        Doubt nobody.
+        """

@@ -11,6 +11,17 @@ import attrs
 
 from eliop2p.testing.simclock import Agenda, Event
 
+SPARSE = 512
+"""
+Packets up to this many bytes do not queue behind others, as those of sparse flows do
+not with Linux's fair queueing.
+"""
+
+RESENT_AFTER = 0.2
+"""
+Seconds until TCP sends a lost packet again, as Linux's smallest timeout has it.
+"""
+
 
 @attrs.define(eq=False)
 class Lane:
@@ -28,8 +39,17 @@ class Lane:
         """
         Take bytes that come now, and tell when the last of them is through.
         """
-        self._free_at = max(now, self._free_at) + size / self.rate
-        return self._free_at
+        seconds = size / self.rate
+        self._free_at = max(now, self._free_at) + seconds
+        return now + seconds if size <= SPARSE else self._free_at
+
+    def flow_through(self, now: float, size: int) -> float:
+        """
+        Take bytes of which the last comes now and the others came before, as small
+        packets, and tell when the last of them is through.
+        """
+        self._free_at = max(now, self._free_at + size / self.rate)
+        return now if size <= SPARSE else self._free_at
 
 
 @attrs.define(eq=False)
@@ -41,11 +61,13 @@ class Link:
         address: The host's address.
         up: What it sends passes here.
         down: What it receives passes here.
+        silent: Whether all that passes vanishes.
     """
 
     address: str
     up: Lane = attrs.Factory(Lane)
     down: Lane = attrs.Factory(Lane)
+    silent: bool = False
 
 
 class Fabric:
@@ -60,6 +82,10 @@ class Fabric:
         agenda: When things happen.
         rng: Chance.
         latency: Mean seconds from one link to another.
+
+    Attributes:
+        loss: The probability that a packet is lost; TCP sends it again
+            :data:`RESENT_AFTER` seconds later.
     """
 
     def __init__(self, agenda: Agenda, rng: random.Random, latency: float) -> None:
@@ -67,8 +93,11 @@ class Fabric:
             raise ValueError("a network without latency never lets time pass")
         self.agenda = agenda
         self.rng = rng
+        self.loss = 0.0
         self._latency = latency
         self._cuts: dict[tuple[str, str], list[Event]] = {}
+        self._sides: dict[str, int] = {}
+        self._between: list[Event] = []
 
     def cut(self, one: str, other: str) -> None:
         """
@@ -81,6 +110,22 @@ class Fabric:
         Let through what has been waiting, and what comes.
         """
         for event in self._cuts.pop(_pair(one, other), ()):
+            self.agenda.soon(event)
+
+    def split(self, sides: dict[str, int]) -> None:
+        """
+        Let nothing through between addresses on different sides; an address that is
+        not listed is on all of them. :meth:`join` undoes it.
+        """
+        self._sides = sides
+
+    def join(self) -> None:
+        """
+        Let through what has been waiting between the sides, and what comes.
+        """
+        self._sides = {}
+        waiting, self._between = self._between, []
+        for event in waiting:
             self.agenda.soon(event)
 
     def carry(
@@ -104,22 +149,40 @@ class Fabric:
             arrived: Told when it has arrived.
             repeated: Whether it waits for a cut to heal.
         """
+        if source.silent:
+            return
         left = self.agenda.now
         if source is not target:
             left = source.up.pass_through(left, size)
 
         def reach() -> None:
-            waiting = self._cuts.get(_pair(source.address, target.address))
+            waiting = self._waiting(source.address, target.address)
+            if target.silent:
+                return
             if waiting is None:
                 self._receive(source, target, size, arrived)
             elif repeated:
                 waiting.append(reach)
 
-        self.agenda.at(left + self._latency * self.rng.uniform(0.5, 1.5), reach)
+        left += self._latency * self.rng.uniform(0.5, 1.5)
+        if self.loss and self.rng.random() < self.loss:
+            left += RESENT_AFTER
+        self.agenda.at(left, reach)
+
+    def _waiting(self, one: str, other: str) -> list[Event] | None:
+        """
+        Give what waits between two addresses; None when nothing has to.
+        """
+        if self._cuts and (cut := self._cuts.get(_pair(one, other))) is not None:
+            return cut
+        side = self._sides.get(one) if self._sides else None
+        if side is None or self._sides.get(other, side) == side:
+            return None
+        return self._between
 
     def _receive(self, source: Link, target: Link, size: int, arrived: Event) -> None:
         now = self.agenda.now
-        through = now if source is target else target.down.pass_through(now, size)
+        through = now if source is target else target.down.flow_through(now, size)
         if through > now:
             self.agenda.at(through, arrived)
         else:

@@ -270,6 +270,7 @@ class SimNetwork:
         rng: Where latencies and segments come from.
         latency: Mean seconds from one host to another.
         max_segment: Bytes that a protocol is given at once, at most.
+        min_segment: The least it is given where there is more.
         window: Bytes of one direction of a connection that are under way or unread, at
             most.
 
@@ -285,11 +286,12 @@ class SimNetwork:
         *,
         latency: float = 0.0005,
         max_segment: int = 64 * 1024,
+        min_segment: int = 1,
         window: int = 256 * 1024,
     ) -> None:
         self.clock = clock
         self.fabric = Fabric(Agenda(clock), rng, latency)
-        self._max_segment = max_segment
+        self._segments = (min_segment, max_segment)
         self._window = window
         self._links: dict[str, Link] = {}
         self._hosts: dict[str, SimHost] = {}
@@ -298,6 +300,10 @@ class SimNetwork:
         """
         Give the host at an address; after it was killed, a new one.
         """
+        if self.link(address).silent:
+            old = self._links[address]
+            self._links[address] = Link(address)
+            self.limit(address, uplink=old.up.rate, downlink=old.down.rate)
         if address not in self._hosts:
             self._hosts[address] = SimHost(self, self.link(address))
         return self._hosts[address]
@@ -332,6 +338,16 @@ class SimNetwork:
         if host is not None:
             host.kill()
 
+    def vanish(self, address: str) -> None:
+        """
+        Let a host lose its power: nobody hears of it, and all that is sent to it is
+        lost, until a new host takes the address.
+        """
+        host = self._hosts.pop(address, None)
+        self.link(address).silent = True
+        if host is not None:
+            host.is_alive = False
+
     # --- what hosts ask for
 
     def find(self, address: str) -> SimHost | None:
@@ -356,7 +372,7 @@ class SimNetwork:
             fabric=self.fabric,
             link=host.link,
             host=IPv4Address("TCP", host.address, port),
-            max_segment=self._max_segment,
+            segments=self._segments,
             window=self._window,
             gone=gone,
         )

@@ -47,7 +47,7 @@ class SimTransport:
         fabric: What the bytes travel on.
         link: This end's link.
         host: This end's address.
-        max_segment: Bytes that are delivered at once, at most.
+        segments: The least and the most bytes that are delivered at once.
         window: Bytes under way, at most.
         gone: To be told when the connection is lost.
 
@@ -65,7 +65,7 @@ class SimTransport:
         fabric: Fabric,
         link: Link,
         host: IPv4Address,
-        max_segment: int,
+        segments: tuple[int, int],
         window: int,
         gone: Callable[["SimTransport"], object],
     ) -> None:
@@ -74,7 +74,7 @@ class SimTransport:
         self.disconnecting = False
         self._fabric = fabric
         self._host = host
-        self._max_segment = max_segment
+        self._segments = segments
         self._window = window
         self._gone = gone
         self._peer = self
@@ -276,8 +276,9 @@ class SimTransport:
     def _fill_window(self) -> None:
         while self._buffer and self._in_flight < self._window:
             room = self._window - self._in_flight
-            size = min(self._fabric.rng.randint(1, self._max_segment), self._window)
-            size = min(size, len(self._buffer))
+            least, most = self._segments
+            size = most if least == most else self._fabric.rng.randint(least, most)
+            size = min(size, self._window, len(self._buffer))
             if size > room:
                 # As TCP does (RFC 9293, section 3.8.6.2): else the segments of a busy
                 # connection become smaller and smaller.

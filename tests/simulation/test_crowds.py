@@ -1,0 +1,82 @@
+"""
+Crowds of swarm nodes on links with rates; benchmarks.swarm runs large ones.
+"""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.swarm import chaos
+from eliop2p.testing.crowd_parts import CrowdPlan
+from eliop2p.testing.crowd_plot import plot
+from eliop2p.testing.scenarios import SCENARIOS, Outcome, cold, epochs
+
+
+def tell_nobody(*_: object) -> None:
+    """
+    Take the progress.
+    """
+
+
+class CrowdTests(SynchronousTestCase):
+    """
+    Small crowds.
+    """
+
+    def assert_good(self, outcome: Outcome) -> None:
+        """
+        Demand that every read came right.
+        """
+        bad = (outcome.wrong, outcome.failed, outcome.hanging)
+        self.assertEqual(bad, (0, 0, 0))
+        self.assertEqual(len(outcome.times), outcome.counted)
+
+    def test_cold(self) -> None:
+        """
+        A cold crowd reads the store once, and takes at most 1.8 times as long as the
+        links need, with a bounded number of messages.
+        """
+        outcome = cold(CrowdPlan(nodes=10, chunks=32, seed=1))
+        self.assert_good(outcome)
+        self.assertEqual(outcome.amplification, 1.0)
+        self.assertLess(outcome.ratio(1.0), 1.8)
+        self.assertLess(outcome.messages, 8.0)
+
+    def test_replay(self) -> None:
+        """
+        The same seed gives the same run to the last byte and moment; another does not.
+        """
+        plans = [CrowdPlan(nodes=4, chunks=6, seed=seed) for seed in (3, 3, 4)]
+        first, again, other = (cold(plan).fingerprint for plan in plans)
+        self.assertEqual(first, again)
+        self.assertNotEqual(first, other)
+
+    def test_misfortunes(self) -> None:
+        """
+        Whatever befalls a crowd, the survivors get the right bytes.
+        """
+        for name, scenario in SCENARIOS.items():
+            outcome = scenario(CrowdPlan(nodes=6, chunks=8, seed=5), tell_nobody)
+            self.assert_good(outcome)
+            # Cut off from all homes of a chunk, a node reads the store for itself.
+            self.assertLess(outcome.amplification, 3.1, name)
+
+    def test_chaos(self) -> None:
+        """
+        No seed gives a wrong byte, an error or a read that hangs.
+        """
+        for seed in range(12):
+            self.assert_good(chaos(seed))
+
+    def test_epochs(self) -> None:
+        """
+        With room for all, no epoch but the first reads the store.
+        """
+        first, *later = epochs(CrowdPlan(nodes=4, chunks=40), 1.25, 2)
+        self.assertEqual(first, 1.0)
+        self.assertLess(max(later), 0.25)
+
+    def test_plot(self) -> None:
+        """
+        A plot has a line for each outcome.
+        """
+        outcome = cold(CrowdPlan(nodes=2, chunks=2))
+        self.assertEqual(plot("a <title>", [("one", outcome)] * 2).count('stroke="'), 2)
