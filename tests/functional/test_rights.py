@@ -217,6 +217,22 @@ def test_replaced(warm: Warm) -> None:
     assert warm.seen() == [(data, {"state": "second"})] * 3
 
 
+def test_newer_known(warm: Warm) -> None:
+    """
+    A client that has heard of the new version, and insists on it, makes the node learn
+    it: what it reads next is a hit.
+    """
+    data = random.Random(5).randbytes(SIZE)
+    etag = warm.store.put_object(Bucket=BUCKET, Key=warm.key, Body=data)["ETag"]
+    s3 = client(warm.nodes[0], warm.rgw.alice)
+    outcomes = []
+    for _ in range(2):
+        answer = s3.get_object(Bucket=BUCKET, Key=warm.key, IfMatch=etag)
+        assert answer["Body"].read() == data
+        outcomes.append(answer["ResponseMetadata"]["HTTPHeaders"]["x-cache"])
+    assert outcomes == ["MISS", "HIT"]
+
+
 def test_metadata_replaced(warm: Warm) -> None:
     """
     Metadata that were replaced by a copy of the object onto itself, which leaves the

@@ -151,7 +151,8 @@ class ObjectReads:
             return await self._past_cache(read, record)
         kept = parse_kept(record.head)
         if not insists_on(read.plan, record, kept):
-            return await self._relay(read, await self._ask(read.head, read))
+            # The client knows better, or will be told that it does not.
+            return await self._first_read(read)
         return await self._revalidate(read, record, kept)
 
     async def _revalidate(
