@@ -29,28 +29,21 @@ from eliop2p.model.peer import Membership, PeerInfo
 from eliop2p.model.ranges import Interval
 from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
-from eliop2p.wire.events import (
+from eliop2p.wire.cluster_events import (
     AskHolders,
-    Done,
     FindObject,
     ForgetObject,
     FoundObject,
-    Get,
-    Gone,
-    Goodbye,
-    Have,
-    Leased,
     ListedObjects,
     ListObjects,
-    Locate,
-    Located,
     Probe,
     Probed,
     PublishObject,
     Rumour,
     ToldHolders,
 )
-from eliop2p.wire.session import Question
+from eliop2p.wire.events import Done, Get, Gone, Goodbye, Have, Leased, Locate, Located
+from eliop2p.wire.rules import Question
 
 _T = TypeVar("_T")
 

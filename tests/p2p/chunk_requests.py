@@ -10,21 +10,18 @@ from eliop2p.interfaces import IChunkReading, IPeerRequests, OneWay
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
-from eliop2p.wire.events import (
+from eliop2p.wire.cluster_events import (
     AskHolders,
     FindObject,
     FoundObject,
-    Get,
     HeldBy,
     ListedObjects,
     ListObjects,
-    Locate,
-    Located,
     Probe,
     Probed,
     ToldHolders,
-    Verdict,
 )
+from eliop2p.wire.events import Get, Locate, Located, Verdict
 
 DIGEST = Digest(b"d" * 32)
 

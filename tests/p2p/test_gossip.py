@@ -21,7 +21,7 @@ from eliop2p.p2p.gossip_service import PATIENCE, PERIOD, GossipedMembers
 from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.testing.simgossip import Town, Weather
 from eliop2p.testing.workers import ImmediateWorker
-from eliop2p.wire.events import MemberUpdate, Standing
+from eliop2p.wire.cluster_events import MemberUpdate, Standing
 
 WITHIN = 5.0
 """

@@ -23,19 +23,13 @@ from eliop2p.model.chunk import Digest, ObjectId
 from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.connections import SUSPICION
 from eliop2p.p2p.links import CONNECT_TIMEOUT, MAX_TOLD, MAX_UNPROVED, PeerLinks
-from eliop2p.wire.events import (
-    Done,
+from eliop2p.wire.cluster_events import (
     FindObject,
     ForgetObject,
     FoundObject,
-    Get,
-    Goodbye,
-    Have,
-    Locate,
-    Located,
     PublishObject,
-    Verdict,
 )
+from eliop2p.wire.events import Done, Get, Goodbye, Have, Locate, Located, Verdict
 from tests.p2p.chunk_requests import DIGEST, ChunkRequests, MemoryReading, chunk_id
 from tests.p2p.memory_network import ImmediateWorker, MemoryNetwork
 

@@ -24,15 +24,13 @@ from eliop2p.p2p.pulse import (
     STALL_TIMEOUT,
 )
 from eliop2p.p2p.uploads import PIECE
+from eliop2p.wire.cluster_events import FindObject, ForgetObject, FoundObject
 from eliop2p.wire.codec import encode
 from eliop2p.wire.events import (
     Cancel,
     Done,
     Fail,
     Fault,
-    FindObject,
-    ForgetObject,
-    FoundObject,
     Get,
     Goodbye,
     Locate,
@@ -41,7 +39,8 @@ from eliop2p.wire.events import (
     Ping,
     Pong,
 )
-from eliop2p.wire.session import MAX_INBOUND, Established, Event, Role, Session
+from eliop2p.wire.rules import Established, Event, Role
+from eliop2p.wire.session import MAX_INBOUND, Session
 from tests.p2p.chunk_requests import DIGEST, ChunkRequests, MemoryReading, chunk_id
 from tests.p2p.memory_network import ImmediateWorker
 

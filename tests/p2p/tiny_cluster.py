@@ -49,9 +49,10 @@ from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
 from eliop2p.p2p.rendezvous import ranked
 from eliop2p.p2p.swarm import Swarm
+from eliop2p.wire.cluster_events import FindObject
 from eliop2p.wire.codec import encode
-from eliop2p.wire.events import Done, FindObject, Get, Locate
-from eliop2p.wire.session import Question
+from eliop2p.wire.events import Done, Get, Locate
+from eliop2p.wire.rules import Question
 
 LATENCY = 0.001
 PIECE = 1000

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from eliop2p.model.chunk import ChunkId, Digest, ObjectId
 from eliop2p.model.peer import PeerInfo
 from eliop2p.model.record import MAX_RECORD
-from eliop2p.wire import events
+from eliop2p.wire import cluster_events, events
 
 BYTES_32 = st.binary(min_size=32, max_size=32)
 CHUNK_IDS = BYTES_32.map(ChunkId)
@@ -38,7 +38,9 @@ PEERS = st.builds(
     LABELS,
     st.integers(1, 2**32 - 1).map(lambda whole: whole / 1000),
 )
-UPDATES = st.builds(events.MemberUpdate, st.sampled_from(events.Standing), U64, PEERS)
+UPDATES = st.builds(
+    cluster_events.MemberUpdate, st.sampled_from(cluster_events.Standing), U64, PEERS
+)
 
 
 def tuples(items: st.SearchStrategy[object], most: int) -> st.SearchStrategy[object]:
@@ -85,48 +87,59 @@ MESSAGES: dict[type[object], st.SearchStrategy[events.Message]] = {
     events.Done: st.builds(events.Done, REQUEST_IDS, DIGESTS),
     events.Cancel: st.builds(events.Cancel, REQUEST_IDS),
     events.Fail: st.builds(events.Fail, REQUEST_IDS, st.sampled_from(events.Fault)),
-    events.FindObject: st.builds(events.FindObject, REQUEST_IDS, OBJECT_IDS),
-    events.FoundObject: st.builds(events.FoundObject, REQUEST_IDS, RECORDS),
-    events.PublishObject: st.builds(events.PublishObject, OBJECT_IDS, RECORDS),
-    events.ForgetObject: st.builds(events.ForgetObject, OBJECT_IDS),
+    cluster_events.FindObject: st.builds(
+        cluster_events.FindObject, REQUEST_IDS, OBJECT_IDS
+    ),
+    cluster_events.FoundObject: st.builds(
+        cluster_events.FoundObject, REQUEST_IDS, RECORDS
+    ),
+    cluster_events.PublishObject: st.builds(
+        cluster_events.PublishObject, OBJECT_IDS, RECORDS
+    ),
+    cluster_events.ForgetObject: st.builds(cluster_events.ForgetObject, OBJECT_IDS),
     events.Ping: st.builds(events.Ping, REQUEST_IDS),
     events.Pong: st.builds(events.Pong, REQUEST_IDS),
     events.Goodbye: st.builds(events.Goodbye),
-    events.Probe: st.builds(
-        events.Probe,
+    cluster_events.Probe: st.builds(
+        cluster_events.Probe,
         REQUEST_IDS,
         NODE_IDS,
         st.booleans(),
         tuples(UPDATES, 4),
     ),
-    events.Probed: st.builds(
-        events.Probed, REQUEST_IDS, st.booleans(), tuples(UPDATES, 4)
+    cluster_events.Probed: st.builds(
+        cluster_events.Probed, REQUEST_IDS, st.booleans(), tuples(UPDATES, 4)
     ),
-    events.Rumour: st.builds(events.Rumour, tuples(UPDATES, 4)),
-    events.ListObjects: st.builds(
-        events.ListObjects,
+    cluster_events.Rumour: st.builds(cluster_events.Rumour, tuples(UPDATES, 4)),
+    cluster_events.ListObjects: st.builds(
+        cluster_events.ListObjects,
         REQUEST_IDS,
         st.binary(max_size=255),
         st.binary(max_size=1024),
         st.integers(0, 2**32 - 1),
     ),
-    events.ListedObjects: st.builds(
-        events.ListedObjects,
+    cluster_events.ListedObjects: st.builds(
+        cluster_events.ListedObjects,
         REQUEST_IDS,
         st.integers(0, 2**32 - 1),
-        tuples(st.tuples(OBJECT_IDS, st.binary(max_size=events.MAX_RECORD_LISTED)), 4),
+        tuples(
+            st.tuples(OBJECT_IDS, st.binary(max_size=cluster_events.MAX_RECORD_LISTED)),
+            4,
+        ),
     ),
-    events.AskHolders: st.builds(
-        events.AskHolders, REQUEST_IDS, tuples(CHUNK_IDS, events.MAX_ASKED)
+    cluster_events.AskHolders: st.builds(
+        cluster_events.AskHolders,
+        REQUEST_IDS,
+        tuples(CHUNK_IDS, cluster_events.MAX_ASKED),
     ),
-    events.ToldHolders: st.builds(
-        events.ToldHolders,
+    cluster_events.ToldHolders: st.builds(
+        cluster_events.ToldHolders,
         REQUEST_IDS,
         tuples(NODE_IDS, 4),
         tuples(
             st.builds(
-                events.HeldBy,
-                st.binary(max_size=events.MAX_HELD),
+                cluster_events.HeldBy,
+                st.binary(max_size=cluster_events.MAX_HELD),
                 st.integers(0, 2**32 - 1),
             ),
             4,

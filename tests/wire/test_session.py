@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import LocalProtocolError, RemoteProtocolError
 from eliop2p.model.chunk import ChunkId, Digest, ObjectId
+from eliop2p.wire.cluster_events import FindObject, ForgetObject, FoundObject
 from eliop2p.wire.codec import encode, encode_data_header
 from eliop2p.wire.events import (
     MAJOR,
@@ -21,9 +22,6 @@ from eliop2p.wire.events import (
     Done,
     Fail,
     Fault,
-    FindObject,
-    ForgetObject,
-    FoundObject,
     Get,
     Goodbye,
     Hello,
@@ -35,17 +33,8 @@ from eliop2p.wire.events import (
     Proof,
     Verdict,
 )
-from eliop2p.wire.session import (
-    ANSWERS,
-    MAX_INBOUND,
-    MAX_OUTBOUND,
-    Established,
-    Event,
-    ProofRefused,
-    Role,
-    Session,
-    prove,
-)
+from eliop2p.wire.rules import ANSWERS, Established, Event, Role
+from eliop2p.wire.session import MAX_INBOUND, MAX_OUTBOUND, ProofRefused, Session, prove
 from tests.wire.strategies import ANY_MESSAGE
 from tests.wire.test_codec import to_bytes
 

@@ -16,17 +16,9 @@ from eliop2p.base.errors import (
     PeerMissing,
     PeerUnreachable,
 )
-from eliop2p.wire.events import (
-    Cancel,
-    Data,
-    Done,
-    Fail,
-    Fault,
-    FindObject,
-    Get,
-    Message,
-)
-from eliop2p.wire.session import Question, Reply
+from eliop2p.wire.cluster_events import FindObject
+from eliop2p.wire.events import Cancel, Data, Done, Fail, Fault, Get, Message
+from eliop2p.wire.rules import Question, Reply
 
 LOCATE_TIMEOUT = 5.0
 FIND_TIMEOUT = 15.0

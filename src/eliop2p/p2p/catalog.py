@@ -22,7 +22,7 @@ from eliop2p.model.peer import PeerInfo
 from eliop2p.model.record import decode_record
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.rendezvous import Homes
-from eliop2p.wire.events import (
+from eliop2p.wire.cluster_events import (
     MAX_ASKED,
     MAX_HELD,
     MAX_LISTED,

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 import attrs
 
 from eliop2p.model.peer import PeerInfo
-from eliop2p.wire.events import MemberUpdate, Standing
+from eliop2p.wire.cluster_events import MemberUpdate, Standing
 
 RINGS = 5
 """

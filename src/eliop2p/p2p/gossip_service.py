@@ -17,7 +17,7 @@ from eliop2p.base.errors import PeerError
 from eliop2p.interfaces import IMembership, IPeerLinks
 from eliop2p.model.peer import Membership, PeerInfo, is_seed, seed_peer
 from eliop2p.p2p.gossip import Beliefs
-from eliop2p.wire.events import (
+from eliop2p.wire.cluster_events import (
     MAX_UPDATES,
     MemberUpdate,
     Probe,

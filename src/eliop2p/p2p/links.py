@@ -22,7 +22,8 @@ from eliop2p.p2p.protocol import PeerConnection
 from eliop2p.p2p.pulse import PING_AFTER
 from eliop2p.wire.codec import encode
 from eliop2p.wire.events import Done, Get, Goodbye
-from eliop2p.wire.session import MAX_OUTBOUND, ProofRefused, Question, Role, Session
+from eliop2p.wire.rules import Question, Role
+from eliop2p.wire.session import MAX_OUTBOUND, ProofRefused, Session
 
 CONNECT_TIMEOUT = 3.0
 """

@@ -15,7 +15,7 @@ from eliop2p.model.chunk import ObjectId
 from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.object_table import ObjectTable
 from eliop2p.p2p.rendezvous import Homes
-from eliop2p.wire.events import (
+from eliop2p.wire.cluster_events import (
     FindObject,
     ForgetObject,
     FoundObject,

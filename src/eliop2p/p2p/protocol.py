@@ -30,7 +30,8 @@ from eliop2p.wire.events import (
     Ping,
     Pong,
 )
-from eliop2p.wire.session import Established, Event, Reply, Session
+from eliop2p.wire.rules import Established, Event, Reply
+from eliop2p.wire.session import Session
 
 MAX_QUESTIONS = 1024 * 1024
 MAX_BACKLOG = 4 * 1024 * 1024

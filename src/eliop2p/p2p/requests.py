@@ -17,25 +17,27 @@ from eliop2p.p2p.catalog import Catalog
 from eliop2p.p2p.gossip_service import Gossip
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.objects import ObjectHome
-from eliop2p.wire.events import (
+from eliop2p.wire.cluster_events import (
     AskHolders,
     FindObject,
     ForgetObject,
     FoundObject,
-    Get,
-    Gone,
-    Goodbye,
-    Have,
-    Leased,
     ListedObjects,
     ListObjects,
-    Locate,
-    Located,
     Probe,
     Probed,
     PublishObject,
     Rumour,
     ToldHolders,
+)
+from eliop2p.wire.events import (
+    Get,
+    Gone,
+    Goodbye,
+    Have,
+    Leased,
+    Locate,
+    Located,
     Verdict,
 )
 

@@ -8,17 +8,9 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from eliop2p.interfaces import IPeerRequests, IWorker, OneWay
 from eliop2p.p2p.uploads import UploadOutput, Uploads, fault_of
-from eliop2p.wire.events import (
-    AskHolders,
-    Cancel,
-    Fail,
-    FindObject,
-    Get,
-    ListObjects,
-    Locate,
-    Probe,
-)
-from eliop2p.wire.session import Question, Reply
+from eliop2p.wire.cluster_events import AskHolders, FindObject, ListObjects, Probe
+from eliop2p.wire.events import Cancel, Fail, Get, Locate
+from eliop2p.wire.rules import Question, Reply
 
 Asked = Question | Get | Cancel | OneWay
 """

@@ -22,7 +22,7 @@ from eliop2p.base.metrics import Metrics
 from eliop2p.http1.message import HOP_BY_HOP, RequestHead, ResponseHead
 from eliop2p.http1.signature import usable_until
 from eliop2p.interfaces import IChunkParts, IChunkReader, IOrigin, IOriginResponse
-from eliop2p.model.chunk import MIB, Layout
+from eliop2p.model.chunk import MIB
 from eliop2p.model.ranges import Interval
 from eliop2p.model.record import ObjectRecord
 from eliop2p.proxy.body_stream import BodyStream
@@ -40,9 +40,9 @@ from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.last_call import LastCall
 from eliop2p.proxy.one_read import Read, wanted_of
 from eliop2p.proxy.origin_reads import ClientOrigin, check_part
-from eliop2p.proxy.outlook import outlook
+from eliop2p.proxy.outlook import at_rest, in_chunks, outlook
 from eliop2p.proxy.part_style import PartStyles
-from eliop2p.proxy.parts import PartReader, Tap, is_inside, send_part
+from eliop2p.proxy.parts import PartReader, Tap, send_part
 from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
@@ -215,7 +215,7 @@ class ObjectReads:
         if not part.length:
             return await self._relay(read, response)
         layout = record.layout
-        if not self._chunked(read, layout, part):
+        if not in_chunks(self._parts, layout, part, fixed=read.fixed):
             tap = Tap(self._reader, self._parts, layout, part)
             return await self._pass_on(read, response, tap, part)
         origin = self._client_origin(read, record, part)
@@ -237,24 +237,6 @@ class ObjectReads:
             read, record, part, head=head, origin=origin, ahead=max(claimed, AHEAD)
         )
 
-    def _chunked(self, read: Read, layout: Layout, part: Interval) -> bool:
-        """
-        Tell whether every chunk of the part can be had: whole from the store, or what
-        is wanted of it from where it is.
-        """
-        return not read.fixed or all(
-            is_inside(chunk, part) or self._parts.where_part(chunk, part)
-            for chunk in map(layout.chunk, layout.covering(part))
-        )
-
-    def _held(self, layout: Layout, part: Interval) -> bool:
-        """
-        Tell whether every byte of the part is at rest here.
-        """
-        chunks = map(layout.chunk, layout.covering(part))
-        found = {self._parts.where_part(chunk, part) for chunk in chunks}
-        return found <= {"memory", "disk"}
-
     async def _send_known(
         self,
         read: Read,
@@ -264,9 +246,9 @@ class ObjectReads:
         fresh: ResponseHead,
     ) -> str:
         layout = record.layout
-        if not self._chunked(read, layout, part):
+        if not in_chunks(self._parts, layout, part, fixed=read.fixed):
             return await self._claim(read, record, part)
-        if not (read.lasts or self._held(layout, part)):
+        if not (read.lasts or at_rest(self._parts, layout, part)):
             return await self._first_read(read)
         ranged = None if read.plan.range is None else part
         style = self._styles.of(record.key.store)

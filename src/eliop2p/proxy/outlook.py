@@ -1,10 +1,11 @@
 """
-What a client is told of where its bytes come from, before they are read.
+Where the bytes of a read will come from, before they are read.
 """
 
 from eliop2p.interfaces import IChunkParts
 from eliop2p.model.chunk import Layout
 from eliop2p.model.ranges import Interval
+from eliop2p.proxy.parts import is_inside
 
 
 def outlook(parts: IChunkParts, layout: Layout, part: Interval) -> tuple[str, bytes]:
@@ -33,3 +34,30 @@ def outlook(parts: IChunkParts, layout: Layout, part: Interval) -> tuple[str, by
         elsewhere, **{name: count for name, count in expected.items() if name}
     )
     return outcome, text.encode()
+
+
+def in_chunks(
+    parts: IChunkParts, layout: Layout, part: Interval, *, fixed: bool
+) -> bool:
+    """
+    Tell whether every chunk of a part can be had: whole from the store, or what is
+    wanted of it from where it is.
+
+    Args:
+        parts: Knows what is here.
+        layout: The object.
+        part: Which bytes.
+        fixed: Whether the store may be asked for exactly these only.
+    """
+    return not fixed or all(
+        is_inside(chunk, part) or parts.where_part(chunk, part)
+        for chunk in map(layout.chunk, layout.covering(part))
+    )
+
+
+def at_rest(parts: IChunkParts, layout: Layout, part: Interval) -> bool:
+    """
+    Tell whether every byte of a part is in a tier.
+    """
+    chunks = map(layout.chunk, layout.covering(part))
+    return {parts.where_part(chunk, part) for chunk in chunks} <= {"memory", "disk"}

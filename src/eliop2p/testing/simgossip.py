@@ -16,14 +16,9 @@ from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.gossip import Beliefs
 from eliop2p.p2p.gossip_service import Gossip
 from eliop2p.testing.simclock import SimClock, let_pass
-from eliop2p.wire.events import (
-    Done,
-    Get,
-    Probe,
-    Probed,
-    Rumour,
-)
-from eliop2p.wire.session import Question
+from eliop2p.wire.cluster_events import Probe, Probed, Rumour
+from eliop2p.wire.events import Done, Get
+from eliop2p.wire.rules import Question
 
 
 @attrs.frozen

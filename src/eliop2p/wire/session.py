@@ -8,9 +8,6 @@ cluster secret, the one that connected first; only then do requests and answers 
 
 import hmac
 from collections.abc import Callable
-from enum import Enum
-
-import attrs
 
 from eliop2p.base.errors import LocalProtocolError, RemoteProtocolError
 from eliop2p.wire.codec import (
@@ -23,34 +20,30 @@ from eliop2p.wire.codec import (
 from eliop2p.wire.events import (
     MAJOR,
     MINOR,
-    AskHolders,
     Cancel,
     Data,
     Done,
     Fail,
     Fault,
-    FindObject,
-    ForgetObject,
-    FoundObject,
     Get,
-    Gone,
     Goodbye,
-    Have,
     Hello,
-    Leased,
-    ListedObjects,
-    ListObjects,
-    Locate,
-    Located,
     Message,
     Ping,
     Pong,
-    Probe,
-    Probed,
     Proof,
-    PublishObject,
-    Rumour,
-    ToldHolders,
+)
+from eliop2p.wire.rules import (
+    ACCEPTED,
+    ANSWERS,
+    Answer,
+    Established,
+    Event,
+    Question,
+    Reply,
+    Request,
+    Role,
+    State,
 )
 
 MAX_INBOUND = 256
@@ -65,102 +58,11 @@ The most open requests of our own, pings apart.
 
 _LAST_ID = 2**32 - 1
 
-Question = Locate | FindObject | Probe | ListObjects | AskHolders
-Reply = Located | FoundObject | Probed | ListedObjects | ToldHolders
-"""
-Requests that one message answers, and those messages.
-"""
-
-Request = Question | Get | Ping
-Answer = Reply | Data | Done | Fail | Pong
-
-
-class Role(Enum):
-    """
-    Who opened the connection; the value is what the proof calls it.
-    """
-
-    CONNECTING = b"\1"
-    ACCEPTING = b"\2"
-
-
-class State(Enum):
-    """
-    What is expected of the other side.
-    """
-
-    HELLO = "before hello"
-    PROOF = "before proof"
-    OPEN = "open"
-    LEFT = "after goodbye"
-    BROKEN = "broken"
-
-
-ANSWERS: dict[type[Message], frozenset[type[Message]]] = {
-    Locate: frozenset({Located, Fail}),
-    FindObject: frozenset({FoundObject, Fail}),
-    Get: frozenset({Data, Done, Fail}),
-    Probe: frozenset({Probed, Fail}),
-    ListObjects: frozenset({ListedObjects, Fail}),
-    AskHolders: frozenset({ToldHolders, Fail}),
-    Ping: frozenset({Pong}),
-}
-"""
-What may answer each request. All but DATA end it; a cancelled request is ended too.
-"""
-
-_ANSWERING = frozenset[type[Message]]().union(*ANSWERS.values())
-_ONE_WAY: frozenset[type[Message]] = frozenset(
-    {Have, Gone, Leased, PublishObject, ForgetObject, Rumour}
-)
-
-ACCEPTED: dict[State, frozenset[type[Message]]] = {
-    State.HELLO: frozenset({Hello}),
-    State.PROOF: frozenset({Proof}),
-    State.OPEN: _ANSWERING | _ONE_WAY | ANSWERS.keys() | {Cancel, Goodbye},
-    State.LEFT: frozenset(),
-    State.BROKEN: frozenset(),
-}
-"""
-What the other side may send in each state.
-"""
-
 
 class ProofRefused(RemoteProtocolError):
     """
     The other side does not know the cluster secret.
     """
-
-
-@attrs.frozen
-class Established:
-    """
-    Both sides have proved themselves.
-
-    Attributes:
-        node_id: Who is there.
-    """
-
-    node_id: str
-
-
-Event = (
-    Established
-    | Answer
-    | Question
-    | Get
-    | Cancel
-    | Have
-    | Gone
-    | Leased
-    | PublishObject
-    | ForgetObject
-    | Rumour
-    | Goodbye
-)
-"""
-What can come out of a session.
-"""
 
 
 def prove(secret: bytes, role: Role, connecting: Hello, accepting: Hello) -> bytes:
