@@ -199,6 +199,11 @@ class Faulty:
         # What it said last of its objects may have been a lie, and answers may be under
         # way that will never come.
         self.cluster.pass_time(SILENCE)
+        self.tally.wrong += [
+            f"seed {self.seed}: {member.name} still fetches chunks for nobody"
+            for member in self.cluster.members
+            if member.running.chunks.inflight
+        ]
         ranges = (b"", b"bytes=%d-" % (len(data) // 2), b"bytes=0-99", b"bytes=-100")
         for value in ranges:
             requests = [Request(member, path, value) for member in members]

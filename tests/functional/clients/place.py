@@ -14,6 +14,11 @@ from tests.functional.stores.store import REGION, Credentials, client
 
 BUCKET = "models"
 
+NAME = "s3.cluster.test"
+"""
+What clients of a forward proxy call the store; no name server knows it.
+"""
+
 _METRIC = "eliop2p_served_bytes_total"
 
 
@@ -76,7 +81,11 @@ def make_node(
             "p2p": {"listen_port": p2p},
             "admin": {"listen_port": admin},
             "cache": {"memory_cache_size_mb": 512, "disk_cache_size_mb": 4096},
-            "storage": {"endpoint": endpoint, **more.get("storage", {})},
+            "storage": {
+                "endpoint": endpoint,
+                "domains": NAME,
+                **more.get("storage", {}),
+            },
         },
     )
 

@@ -5,10 +5,11 @@ The nodes that clients are tried with.
 import socket
 from pathlib import Path
 
+import attrs
 import pytest
 
 from eliop2p.cli.local_cluster import LocalNode, free_ports
-from tests.functional.clients.place import Place, make_node
+from tests.functional.clients.place import NAME, Place, make_node
 from tests.functional.conftest import Store
 from tests.functional.stores.store import Credentials, RealStore
 
@@ -41,6 +42,15 @@ class Places:
         if which not in self._running:
             self._running[which] = self._start(*which)
         return self._running[which]
+
+    def forward(self, *, modern: bool) -> Place:
+        """
+        Give a node that clients use as a forward proxy.
+        """
+        place = self.reverse(modern=modern, port_80=False)
+        # moto takes every name for a bucket's, and an address for its own.
+        name = place.store if modern else f"http://{NAME}"
+        return attrs.evolve(place, endpoint=name, proxy=place.endpoint)
 
     def stop(self) -> None:
         """

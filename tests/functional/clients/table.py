@@ -23,6 +23,7 @@ class Client:
         modern: What it does in a way that Ceph 16 does not know: with a checksum
             behind the body, for one. These are done with another store.
         port_80: Whether it cannot be told another port.
+        proxied: Whether it can be told a proxy.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Client:
     arguments: tuple[str, ...] = ()
     modern: tuple[str, ...] = ()
     port_80: bool = False
+    proxied: bool = True
 
 
 SIGNED_CHUNKS = Client("signed chunks", "signed_chunks.py", ("chunked",))

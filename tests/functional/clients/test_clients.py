@@ -201,6 +201,26 @@ def test_verified(
             check(trial, modern=modern)
 
 
+def test_forward(
+    client: Client,
+    environments: Environments,
+    results: Results,
+    tmp_path: Path,
+    places: Places,
+) -> None:
+    """
+    A client that names the store, and the node as its proxy, reads and writes what it
+    would with the store.
+    """
+    if not client.proxied:
+        pytest.skip(f"{client.name} knows no proxy")
+    for modern in (False, True):
+        if any((step in client.modern) == modern for step in client.can):
+            place = places.forward(modern=modern)
+            trial = Trial(client, place, environments, results, "forward", tmp_path)
+            check(trial, modern=modern)
+
+
 def test_guide(client: Client, environments: Environments, places: Places) -> None:
     """
     What the guide tells users of a client to do downloads the object that it names.
