@@ -182,10 +182,12 @@ async def run(pid: int, port: int, given: argparse.Namespace) -> None:
     begun, used = loop.time(), processor_seconds(pid)
     until = begun + given.seconds
     await asyncio.gather(*(load.beat(node, until) for node in load.beats))
-    busy = (processor_seconds(pid) - used) / (loop.time() - begun)
+    spent, passed = processor_seconds(pid) - used, loop.time() - begun
     taken = sorted(load.taken)
+    each = spent / len(taken)
     print(
-        f"{len(taken)} heartbeats: {busy:.1%} of a core, "
+        f"{len(taken)} heartbeats: {spent / passed:.1%} of a core, "
+        f"{each * 1000:.2f} ms each ({each * given.nodes / INTERVAL:.1%} for all), "
         f"{resident(pid) / (1 << 20):.0f} MiB resident, median "
         f"{taken[len(taken) // 2] * 1000:.1f} ms, "
         f"p99 {taken[int(len(taken) * 0.99)] * 1000:.1f} ms"
