@@ -63,7 +63,8 @@ class CrowdTests(SynchronousTestCase):
         """
         No seed gives a wrong byte, an error or a read that hangs.
         """
-        for seed in range(12):
+        # The last four found nodes waiting for ever.
+        for seed in (*range(8), 23, 171, 179, 183):
             self.assert_good(chaos(seed))
 
     def test_epochs(self) -> None:

@@ -262,7 +262,10 @@ class Pursuit:
 
     async def _wait(self, verdict: Verdict) -> None:
         if verdict is Verdict.WAIT:
-            self._means.standings.stall(self._chunk.id)
+            # Not from within: who hears of it may be the last to want the chunk, and
+            # then gives this very pursuit up.
+            standings, chunk_id = self._means.standings, self._chunk.id
+            self._means.clock.callLater(0, standings.stall, chunk_id)
         seconds = self._pause * self._means.rng.uniform(0.5, 1.0)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         await deferLater(self._means.clock, seconds)

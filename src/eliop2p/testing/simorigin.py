@@ -7,7 +7,6 @@ is decided by the nodes.
 
 import random
 from collections.abc import Callable
-from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -16,7 +15,7 @@ from zope.interface import implementer
 from eliop2p.base.errors import ElioError
 from eliop2p.interfaces import IChunkOrigin, IChunkSink
 from eliop2p.model.chunk import Chunk
-from eliop2p.testing.simlink import Fabric
+from eliop2p.testing.simlink import Fabric, Way
 from eliop2p.testing.simnet import SimHost
 
 _UNDER_WAY = 2
@@ -126,7 +125,8 @@ class _Answer:
         self._host = host
         self._sink = sink
         self._data = origin.content(sink.chunk)
-        self._next = sink.filled
+        self._next = self._position = sink.filled
+        self._way = Way(origin.fabric, origin.host.link, host.link, self._arrived)
         self._open = True
         self._call = origin.clock.callLater(origin.delay(), self._begin)
 
@@ -140,16 +140,15 @@ class _Answer:
         if start < stop:
             self._next = stop
             self._origin.sent += stop - start
-            store, link = self._origin.host.link, self._host.link
-            arrived = partial(self._arrived, start, stop)
-            self._origin.fabric.carry(store, link, stop - start, arrived)
+            self._way.send(bytes(self._data[start:stop]))
 
-    def _arrived(self, start: int, stop: int) -> None:
+    def _arrived(self, packet: bytes | None) -> None:
         if not self._open or not self._host.is_alive:
             return
+        assert packet is not None
+        start, self._position = self._position, self._position + len(packet)
         try:
-            # Packets may overtake each other on the fabric; TCP puts them in order.
-            self._sink.write(start, self._data[start:stop])
+            self._sink.write(start, packet)
         except ElioError as error:
             self._open = False
             self.done.errback(error)
