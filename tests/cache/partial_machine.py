@@ -215,7 +215,8 @@ class PartialMachine(RuleBasedStateMachine):
         files = list(Path(self.path, PARTIAL).iterdir())
         assert len(files) <= usage.partial
         for number in range(10):
-            assert self.listed(number) <= self.kept.get(number, set())
-            if not self.path_of(number).exists():
+            listed = self.listed(number)
+            assert listed <= self.kept.get(number, set())
+            if not (listed or self.path_of(number).exists()):
                 self.kept.pop(number, None)
                 self.hurt.discard(number)
