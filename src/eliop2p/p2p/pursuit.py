@@ -222,9 +222,9 @@ class Pursuit:
     async def _locate(self) -> Located:
         means = self._means
         banned = means.scores.banned(means.clock.seconds())
-        rejected = tuple(dict.fromkeys([*self._rejected, *self._slow, *banned]))[
-            -MAX_HOLDERS:
-        ]
+        # Not those that are slow: the home would grant a lease for want of others, and
+        # the store would be read once more for what is on its way.
+        rejected = tuple(dict.fromkeys([*self._rejected, *banned]))[-MAX_HOLDERS:]
         request = Locate(
             0, self._chunk.id, self._sink.filled, self._can_read(), rejected
         )
