@@ -22,6 +22,8 @@ if (job.proxy) {
   const { HttpProxyAgent } = require("http-proxy-agent");
   const { NodeHttpHandler } = require("@smithy/node-http-handler");
   config.requestHandler = new NodeHttpHandler({ httpAgent: new HttpProxyAgent(job.proxy) });
+  // The agent sends the head a second time, as part of the body, where it is to wait.
+  config.expectContinueHeader = false;
 }
 const client = new S3Client(config);
 
