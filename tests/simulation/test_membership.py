@@ -62,7 +62,8 @@ class PartitionTests(ClusterCase):
     def test_eight_and_four(self) -> None:
         """
         While twelve nodes are cut into eight and four, both halves read on, each from
-        the store once; afterwards they are one cluster again, and nothing is lost.
+        the store once; afterwards they are one cluster again, nothing is lost, and once
+        the connections between them are made again the store is read once.
         """
         cluster = self.make_cluster(Plan(nodes=12, seed=3))
         few, many = cluster.members[:4], cluster.members[4:]
@@ -84,6 +85,7 @@ class PartitionTests(ClusterCase):
         cluster.until(cluster.is_settled, 60)
         for path in (before, during):
             self.read(cluster, path, 0.0)
+        cluster.pass_time(15)
         self.read(cluster, after, 1.0)
 
     def read(self, cluster: Cluster, path: bytes, amplification: float) -> None:
