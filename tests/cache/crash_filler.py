@@ -58,6 +58,7 @@ class Filler:
         assert IReactorFromThreads.providedBy(reactor)
         self.reactor = reactor
         self._rng = random.Random(seed)
+        self._busy: set[int] = set()
         self._numbers = {made_up(number)[0]: number for number in range(NUMBERS)}
         self._worker = ThreadWorker(reactor, "filler", WRITERS)
         files = ChunkFiles(path)
@@ -104,13 +105,19 @@ class Filler:
     async def _work(self) -> None:
         while True:
             number = self._rng.randrange(NUMBERS)
-            kind = self._rng.random()
-            if kind < 0.05:
-                await self._remove(number)
-            elif kind < 0.15:
-                await self._read(number)
-            elif await self._backend.put(*made_up(number, length_of(number))):
-                say("held", number)
+            # Of a chunk that is put while it is removed nobody could say what is right.
+            if number not in self._busy:
+                self._busy.add(number)
+                await self._use(number, self._rng.random())
+                self._busy.discard(number)
+
+    async def _use(self, number: int, kind: float) -> None:
+        if kind < 0.05:
+            await self._remove(number)
+        elif kind < 0.15:
+            await self._read(number)
+        elif await self._backend.put(*made_up(number, length_of(number))):
+            say("held", number)
 
     async def _remove(self, number: int) -> None:
         say("gone", number)

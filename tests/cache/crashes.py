@@ -16,12 +16,14 @@ from twisted.internet.task import Clock
 from eliop2p.cache.disk import DirectoryBackend
 from eliop2p.cache.files import ChunkFiles
 from eliop2p.interfaces import BackendSettings, IChunkHandle
+from eliop2p.model.chunk import ChunkId
 from eliop2p.testing.conformance import made_up, read_handle
 from tests.cache.crash_filler import CAPACITY, NUMBERS, length_of
 from tests.cache.disk_tools import bytes_below
 from tests.cache.doubles import InlineWorker
 
 _ROOT = Path(__file__).parents[2]
+_NUMBERS = {made_up(number)[0]: number for number in range(NUMBERS)}
 
 
 @attrs.define
@@ -63,6 +65,13 @@ class _Said:
     held: set[int] = attrs.field(factory=set)
     synced: set[int] = attrs.field(factory=set)
 
+    def forget(self, number: int) -> None:
+        """
+        It is gone, and that has been said.
+        """
+        self.held.discard(number)
+        self.synced.discard(number)
+
     def hear(self, line: str, tally: Tally) -> None:
         """
         Take note of a line.
@@ -76,8 +85,7 @@ class _Said:
             self.synced.add(number)
             tally.synced += 1
         else:
-            self.held.discard(number)
-            self.synced.discard(number)
+            self.forget(number)
 
 
 class Crashes:
@@ -111,11 +119,15 @@ class Crashes:
         files = ChunkFiles(self._path)
         files.claim()
         settings = BackendSettings(CAPACITY, self._path, 1.0, 0.95, "lru")
+        evicted: list[ChunkId] = []
         backend = DirectoryBackend(
-            files, settings, InlineWorker(), Clock(), lambda _: None
+            files, settings, InlineWorker(), Clock(), evicted.append
         )
         backend.start()
         self._weigh()
+        # What a dead process was writing takes room from chunks at the next start.
+        for chunk_id in evicted:
+            self._said.forget(_NUMBERS[chunk_id])
         self._look(backend)
         files.release()
 
