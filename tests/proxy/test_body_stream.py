@@ -15,6 +15,28 @@ from tests.proxy.fakes import FakeResponse, FakeSink
 LAYOUT = Layout(ObjectKey(b"http://s", b"b", b"k"), ObjectVersion(b'"e"', 96), 32)
 
 
+class UnwantedTests(SynchronousTestCase):
+    """
+    A stream whose reader has gone, and of which others wait for something.
+    """
+
+    def test_before(self) -> None:
+        """
+        What comes before the first chunk that is waited for is dropped; without that
+        the stream would wait for somebody to want it.
+        """
+        response = FakeResponse(ResponseHead(200, b"OK"))
+        stream = BodyStream(response, Interval(0, 96))
+        sink = FakeSink(LAYOUT.chunk(1))
+        waiting = stream.feed(sink)
+        self.assertNoResult(waiting)
+        stream.pass_unwanted()
+        response.send(bytes(range(96)))
+        self.successResultOf(waiting)
+        self.assertEqual(sink.filled, 32)
+        self.assertEqual(stream.position, 64)
+
+
 class CascadeTests(SynchronousTestCase):
     """
     One reader that fails and takes the others with it.

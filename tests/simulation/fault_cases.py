@@ -160,7 +160,7 @@ def verdict(cluster: Cluster, request: Request, answer: Answer, data: bytes) -> 
     asked = cluster.store.log[int(answer.header(b"x-amz-request-id"))]
     said = asked.payload
     if asked.fault.announce:
-        said = said[: len(said) + asked.fault.announce]
+        said = said[: max(len(said) + asked.fault.announce, 0)]
     same = (answer.status, answer.body) == (asked.status, said)
     return "the store's words" if same and asked.fault != NO_FAULT else "wrong"
 

@@ -88,6 +88,16 @@ class BodyStream:
             self._skipped[chunk.start] = stop
             self._go_on()
 
+    def pass_unwanted(self) -> None:
+        """
+        Drop what nobody waits for before the next chunk that somebody does: nobody
+        will ask for it any more.
+        """
+        first = min(self._wanted, default=self._position)
+        if self.open and self._position < first and self._target() is None:
+            self._skipped[self._position] = first
+            self._go_on()
+
     def cut(self, position: int) -> None:
         """
         Feed nothing from a position on; chunks that wait for it fail with

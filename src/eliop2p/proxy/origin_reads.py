@@ -267,7 +267,12 @@ class ClientOrigin:
             self._former.close()
             self._former = None
         stream = self._stream
-        if stream is None or not stream.idle:
+        if self._released:
+            # What comes before the chunks that others wait for, nobody will ask for.
+            for open_one in (self._former, stream):
+                if open_one is not None:
+                    open_one.pass_unwanted()
+        if stream is None or not stream.idle or stream is not self._stream:
             return
         over = not stream.open or stream.position >= self._stream_stop
         if over or (self._released and not self._reading):
