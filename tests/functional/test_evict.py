@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.one_node import OneNode, fetch, make_node, run
+from tests.functional.one_node import OneNode, fetch, make_node, run, until
 
 SMALL = 300
 ADMIN_TOKEN = "4dm1n4dm1n4dm1n4dm1n"
@@ -85,6 +85,11 @@ def test_killed_and_evicted(node: OneNode) -> None:
     """
     size = sum(len(content(number)) for number in range(SMALL))
     assert read_all(node) == size
+    # What is written behind an answer is written, for all of them, before the next end.
+    until(
+        lambda: node.metric("eliop2p_cache_chunks") == 2 * SMALL, "both tiers have it"
+    )
+    assert read_all(node) == 0
     assert (node.directory / "data" / "cache" / "chunks.mdb").exists()
     node.end(signal.SIGKILL)
     node.start()
