@@ -190,6 +190,8 @@ class PartialMachine(RuleBasedStateMachine):
         number = there[number % len(there)]
         path = self.path_of(number)
         content = path.read_bytes()
+        if not content:
+            return
         place %= len(content)
         self.hurt.add(number)
         self.counts["damages"] += 1
@@ -217,6 +219,5 @@ class PartialMachine(RuleBasedStateMachine):
         for number in range(10):
             listed = self.listed(number)
             assert listed <= self.kept.get(number, set())
-            if not (listed or self.path_of(number).exists()):
+            if not (listed or self.path_of(number).exists() or number in self.hurt):
                 self.kept.pop(number, None)
-                self.hurt.discard(number)

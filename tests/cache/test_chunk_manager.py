@@ -2,6 +2,7 @@
 Tests for :mod:`eliop2p.cache.chunk_manager`.
 """
 
+from itertools import chain
 from pathlib import Path
 
 from twisted.internet.task import Clock
@@ -9,7 +10,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from eliop2p.cache.admission import WINDOW, SecondUse
+from eliop2p.cache.admission import WINDOW, Residence, SecondUse
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.disk import DirectoryBackend
 from eliop2p.cache.files import ChunkFiles
@@ -157,6 +158,36 @@ class ManagerTests(SynchronousTestCase):
         self.assertEqual(self.manager.hits_disk, 2)
         self.assertEqual((self.disk.open_handles, self.memory.open_handles), (0, 0))
         self.assertEqual(self.manager.inflight, 0)
+
+    def read_from(self, number: int, after: float) -> str:
+        """
+        Read a chunk some seconds later.
+
+        Returns:
+            Which tier had it.
+        """
+        self.clock.advance(after)
+        reading = self.open(number)
+        reading.close()
+        return reading.source
+
+    def test_larger_than_memory(self) -> None:
+        """
+        Chunks that are read in turn, more of them than memory holds, are not copied
+        there only to be pushed out before they are used; those that are used sooner
+        are.
+        """
+        for number in range(10):
+            self.fetch(number)
+        turns = [
+            [self.read_from(number, after=1) for number in range(8)] for _ in range(9)
+        ]
+        self.assertEqual(turns[1], ["disk"] * 8)
+        later = list(chain.from_iterable(turns[3:]))
+        self.assertGreater(later.count("memory"), len(later) // 4)
+        self.assertEqual(self.read_from(9, after=1), "disk")
+        self.assertEqual(self.read_from(9, after=1), "disk")
+        self.assertEqual(self.read_from(9, after=1), "memory")
 
     def test_announced(self) -> None:
         """
@@ -313,3 +344,25 @@ class SecondUseTests(SynchronousTestCase):
         self.assertFalse(uses.seen(other, 1))
         self.assertTrue(uses.seen(one, WINDOW))
         self.assertFalse(uses.seen(other, WINDOW + 2))
+
+
+class ResidenceTests(SynchronousTestCase):
+    """
+    How long chunks stay in memory.
+    """
+
+    def test_time(self) -> None:
+        """
+        It is unlimited at first, then that of the chunk that left last, and longer when
+        none has left since.
+        """
+        residence = Residence()
+        one, other = made_up(1)[0], made_up(2)[0]
+        self.assertEqual(residence.time(0), float("inf"))
+        residence.came(one, 0)
+        residence.left(other, 10)
+        self.assertEqual(residence.time(10), float("inf"))
+        residence.left(one, 20)
+        residence.left(one, 25)
+        self.assertEqual(residence.time(25), 20)
+        self.assertEqual(residence.time(50), 30)

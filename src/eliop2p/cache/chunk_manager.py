@@ -188,6 +188,8 @@ class ChunkManager:
         What the tiers are to call.
         """
         self._keeper.dropped(chunk_id)
+        if self._promotion is not None and not self._memory.contains(chunk_id):
+            self._promotion.dropped(chunk_id)
 
     def usage(self) -> dict[str, CacheUsage]:
         """

@@ -24,7 +24,7 @@ Errors that say nothing about the rest of the disk.
 
 class Readers:
     """
-    Who reads from the disk tier. A file is read through once while it is open.
+    Who reads from the disk tier. A file is checked once while it is open.
 
     Attributes:
         open_handles: How many handles have not been closed.
@@ -50,6 +50,8 @@ class Readers:
         # Pinned before it is waited for, so that no other reader closes the file.
         self._shelf.holdings.pin(entry)
         try:
+            if entry.fd < 0 and entry.waiting is None:
+                entry.fd = self._files.open_at_once(entry.name)
             if entry.fd < 0:
                 await self._descriptor(entry)
         finally:

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
-from blake3 import blake3
 
-from eliop2p.base.errors import CorruptChunk
+from eliop2p.cache.checking import Checks, check_content, open_file
 from eliop2p.cache.disk_claim import Claim, sync_directory
 from eliop2p.cache.layout import (
     CEILING_FILE,
@@ -26,7 +25,6 @@ from eliop2p.cache.layout import (
 from eliop2p.cache.partial_layout import PARTIAL, PartialName
 from eliop2p.model.ranges import Extents, Interval
 
-_PIECE = 1024 * 1024
 _OWN = {CEILING_FILE, RECENT_FILE, RECENT_OLD_FILE, PARTIAL}
 
 
@@ -118,6 +116,7 @@ class ChunkFiles:
         self.root = Path(path)
         self._min_free = min_free
         self._claim = Claim(self.root)
+        self._checks = Checks()
 
     def claim(self) -> None:
         """
@@ -250,7 +249,7 @@ class ChunkFiles:
 
     def open_checked(self, name: ChunkName) -> int:
         """
-        Open a chunk and read it through.
+        Open a chunk, and see that it holds what its name says.
 
         Returns:
             A file descriptor.
@@ -262,16 +261,25 @@ class ChunkFiles:
             OSError: It cannot be read.
         """
         try:
-            fd = _open(self.root / name.path)
+            fd = open_file(self.root / name.path)
         except FileNotFoundError:
             self._claim.check()
             raise
         try:
-            check_content(fd, name)
+            self._checks.check(fd, name)
         except BaseException:
             os.close(fd)
             raise
         return fd
+
+    def open_at_once(self, name: ChunkName) -> int:
+        """
+        Open a chunk that need not be checked again; does not block.
+
+        Returns:
+            A file descriptor, or -1 when :meth:`open_checked` is to be asked.
+        """
+        return self._checks.open_at_once(self.root / name.path, name)
 
     def verify(self, name: ChunkName) -> None:
         """
@@ -281,7 +289,7 @@ class ChunkFiles:
             As :meth:`open_checked`.
         """
         try:
-            fd = _open(self.root / name.path)
+            fd = open_file(self.root / name.path)
         except FileNotFoundError:
             self._claim.check()
             raise
@@ -364,36 +372,3 @@ def _size_of(path: Path) -> int:
         return size_on_disk(path.lstat().st_size)
     except FileNotFoundError:
         return 0
-
-
-def _open(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise CorruptChunk(f"{path.name} is a link") from error
-        raise
-
-
-def check_content(fd: int, name: ChunkName) -> None:
-    """
-    Compare a file with its name.
-
-    Raises:
-        CorruptChunk: It has another length or content.
-        OSError: It cannot be read.
-    """
-    size = os.fstat(fd).st_size
-    if size != name.length:
-        raise CorruptChunk(f"{name} has {size} bytes")
-    hasher = blake3()
-    piece = memoryview(bytearray(min(_PIECE, name.length)))
-    position = 0
-    while position < name.length:
-        count = os.preadv(fd, [piece], position)
-        if not count:
-            break
-        hasher.update(piece[:count])
-        position += count
-    if hasher.digest() != name.digest:
-        raise CorruptChunk(f"{name} has another content")

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from eliop2p.cache.admission import SecondUse
+from eliop2p.cache.admission import WINDOW, Residence, SecondUse
 from eliop2p.cache.buffer import allocate, digest_of
 from eliop2p.cache.keeper import Keeper
 from eliop2p.cache.room import Room
@@ -47,7 +47,8 @@ def _read_file(span: FileSpan, target: memoryview) -> None:
 
 class Promotion:
     """
-    Offers a chunk of the disk tier to memory on its second use.
+    Offers a chunk of the disk tier to memory on its second use, if it is used more
+    often than memory forgets.
 
     Never makes a reader wait, and gives way to chunks in flight: without room for a
     copy the chunk stays where it is.
@@ -74,6 +75,7 @@ class Promotion:
         self._clock = clock
         self._room = room
         self._uses = SecondUse()
+        self._residence = Residence()
         self._coming: set[ChunkId] = set()
         self._tasks = Tasks()
 
@@ -81,13 +83,21 @@ class Promotion:
         """
         Note that a chunk was read from the disk tier.
         """
-        again = self._uses.seen(chunk_id, self._clock.seconds())
+        now = self._clock.seconds()
+        window = min(WINDOW, self._residence.time(now))
+        again = self._uses.seen(chunk_id, now, window)
         if not again or chunk_id in self._coming:
             return
         if self._room.try_acquire(length):
             self._coming.add(chunk_id)
             bringing = self._tasks.run(self._bring(chunk_id, length))
             bringing.addErrback(self._failed)
+
+    def dropped(self, chunk_id: ChunkId) -> None:
+        """
+        Note that memory has let go of a chunk.
+        """
+        self._residence.left(chunk_id, self._clock.seconds())
 
     def stop(self) -> Deferred[None]:
         """
@@ -120,6 +130,7 @@ class Promotion:
             return  # Dropped meanwhile, perhaps because the store disowns it.
         kept = await self._keeper.to_memory(chunk_id, data.toreadonly(), handle.digest)
         if kept is not None:
+            self._residence.came(chunk_id, self._clock.seconds())
             kept.close()
 
     def _failed(self, failure: Failure) -> None:
