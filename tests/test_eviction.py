@@ -56,11 +56,12 @@ class FakeDirectory:
 @implementer(IHeldChunks)
 class FakeChunks:
     """
-    Chunks that are held until they are dropped.
+    Chunks that are held, or just being written, until they are dropped.
     """
 
     def __init__(self) -> None:
         self.held: set[ChunkId] = set()
+        self.writing: set[ChunkId] = set()
 
     def where(self, chunk_id: ChunkId) -> str:
         """
@@ -78,7 +79,8 @@ class FakeChunks:
         """
         Drop a chunk.
         """
-        self.held.remove(chunk_id)
+        self.held.discard(chunk_id)
+        self.writing.discard(chunk_id)
         return succeed(None)
 
 
@@ -185,6 +187,16 @@ class EvictionTests(SynchronousTestCase):
         self.learn(record)
         self.chunks.held.discard(record.layout.chunk(3).id)
         self.assertEqual(self.evict(b"k"), Evicted(1, 4, 4 * CHUNK))
+
+    def test_being_written(self) -> None:
+        """
+        A chunk that is not held yet, but would be in a moment, goes too.
+        """
+        record = record_of(b"k", CHUNK)
+        self.records.learn(record.key.object_id, record)
+        self.chunks.writing.add(record.layout.chunk(0).id)
+        self.assertEqual(self.evict(b"k"), Evicted(1, 0, 0))
+        self.assertEqual(self.chunks.writing, set())
 
     def test_absurd_record(self) -> None:
         """

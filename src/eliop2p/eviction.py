@@ -114,7 +114,9 @@ class Eviction:
         for start in range(0, layout.count, _CHUNKS_AT_ONCE):
             some = range(start, min(start + _CHUNKS_AT_ONCE, layout.count))
             for chunk in await self._worker.run(_some_chunks, layout, some):
-                if self._chunks.where(chunk.id):
-                    await self._chunks.drop(chunk.id)
+                held = self._chunks.where(chunk.id)
+                # Also one that is just being written, or not whole.
+                await self._chunks.drop(chunk.id)
+                if held:
                     dropped.append(chunk)
         return dropped
