@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 from eliop2p.cache.layout import ChunkName
+from eliop2p.cache.partial_layout import PartialName
+from eliop2p.model.chunk import Chunk
 from eliop2p.testing.conformance import made_up
-from tests.cache.disk_case import DiskCase
+from tests.cache.disk_case import KIB, DiskCase
 from tests.cli.capture import run_cli
 
 
@@ -15,6 +17,8 @@ class VerifyTests(DiskCase):
     """
     The command on a directory that a tier has filled.
     """
+
+    capacity = 1024 * KIB
 
     def setUp(self) -> None:
         """
@@ -42,7 +46,7 @@ class VerifyTests(DiskCase):
         self.assertEqual(ran.code, 1)
         self.assertIn(f"{self.name(1)}: has 5 bytes", ran.output)
         self.assertIn(f"{self.name(2)}: has another content", ran.output)
-        self.assertIn("4 chunks, 32.0 KiB, 2 bad", ran.output)
+        self.assertIn("4 chunks, 0 parts of chunks, 32.0 KiB, 2 bad", ran.output)
         self.assertTrue(self.file_of(1).exists())
 
     def test_remove(self) -> None:
@@ -81,11 +85,42 @@ class VerifyTests(DiskCase):
             {
                 "directory": self.path,
                 "chunks": 4,
+                "parts": 0,
                 "bytes": 4 * 8192,
                 "unknown": 4096,
                 "removed": 0,
             },
         )
+
+    def test_parts(self) -> None:
+        """
+        What is there of chunks that are not whole is checked as well.
+        """
+        length = 8192
+        parts = []
+        for number in (1, 2, 5, 6):
+            chunk_id, data, _ = made_up(number, length)
+            chunk = Chunk(chunk_id, number, 0, length)
+            self.successResultOf(self.backend.remove(chunk_id))
+            pieces = [(0, data[:1000]), (2000, data[2000:4000])]
+            keeping = self.backend.checkpoint(chunk, pieces, from_store=True)
+            self.assertTrue(self.successResultOf(keeping))
+            parts.append(Path(self.path, PartialName(chunk_id, length).path))
+        with parts[2].open("r+b") as file:
+            file.seek(3000)
+            file.write(b"????")
+        parts[3].unlink()
+        ran = run_cli("verify", self.path)
+        self.assertEqual(ran.code, 1)
+        self.assertIn(
+            f"partial/{parts[2].name}: has another content in 1 of its extents",
+            ran.output,
+        )
+        self.assertIn("2 chunks, 3 parts of chunks, 24.8 KiB, 1 bad", ran.output)
+        self.files.release()
+        self.assertIn("1 removed", run_cli("verify", self.path, "--remove").output)
+        self.assertEqual([path.exists() for path in parts[:3]], [True, True, False])
+        self.assertEqual(run_cli("verify", self.path).code, 0)
 
     def test_configured(self) -> None:
         """

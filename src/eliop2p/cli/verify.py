@@ -1,11 +1,14 @@
 """
-``eliop2p verify``: check every chunk on the disk against its digest.
+``eliop2p verify``: check every chunk on the disk, and every part of one, against its
+digest.
 """
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -23,7 +26,9 @@ from eliop2p.base.config import load_node_config
 from eliop2p.base.errors import CorruptChunk
 from eliop2p.cache.disk_claim import check_format
 from eliop2p.cache.files import ChunkFiles
-from eliop2p.cache.layout import FOLDERS, FORMAT_FILE, ChunkName
+from eliop2p.cache.layout import FOLDERS, FORMAT_FILE, ChunkName, size_on_disk
+from eliop2p.cache.partial_files import FoundPartial, PartialFiles
+from eliop2p.cache.partial_layout import PARTIAL, parse_partial
 from eliop2p.cli.show import readable_bytes
 
 
@@ -49,7 +54,8 @@ class Report:
     Attributes:
         directory: Where.
         chunks: How many chunks were read.
-        bytes: How many bytes they have.
+        parts: How many chunks were read of which only a part is there.
+        bytes: How many bytes all of them have.
         unknown: Bytes in the folders in files that are not chunks.
         bad: Chunks that are not as they should be.
         removed: How many of those were removed.
@@ -57,6 +63,7 @@ class Report:
 
     directory: str
     chunks: int = 0
+    parts: int = 0
     bytes: int = 0
     unknown: int = 0
     bad: list[Bad] = attrs.field(factory=list)
@@ -96,28 +103,54 @@ def find_chunks(files: ChunkFiles, report: Report) -> Iterator[ChunkName]:
         yield from found.names
 
 
-def check(files: ChunkFiles, name: ChunkName, report: Report) -> bool:
+def find_partials(
+    files: PartialFiles, root: Path, report: Report
+) -> Iterator[FoundPartial]:
     """
-    Read a chunk, and note what is wrong with it; one that a running node has evicted
-    meanwhile is left out.
+    List the chunks that are not whole.
+
+    Raises:
+        click.ClickException: Their folder cannot be read.
+    """
+    try:
+        paths = list((root / PARTIAL).iterdir())
+    except OSError as error:
+        raise click.ClickException(f"{root / PARTIAL}: {error.strerror}") from None
+    for path in paths:
+        name = parse_partial(path.name)
+        if name is None:
+            report.unknown += size_on_disk(path.lstat().st_size)
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            yield files.look(name)
+
+
+def _check_partial(files: PartialFiles, found: FoundPartial) -> None:
+    wrong = len(found.records) - len(files.load(found.name, found.records))
+    if wrong:
+        raise CorruptChunk(f"has another content in {wrong} of its extents")
+
+
+def check(file: str, read: Callable[[], None], report: Report) -> bool | None:
+    """
+    Read a file, and note what is wrong with it.
 
     Returns:
-        Whether it is as it should be.
+        Whether it is as it should be; None when a running node has removed it
+        meanwhile.
     """
-    reason = ""
     try:
-        files.verify(name)
+        read()
     except FileNotFoundError:
-        return True
+        return None
     except CorruptChunk as error:
-        reason = str(error).removeprefix(f"{name} ")
+        reason = str(error).removeprefix(f"{Path(file).name} ")
     except OSError as error:
         reason = error.strerror or str(error)
-    report.chunks += 1
-    report.bytes += name.length
-    if reason:
-        report.bad.append(Bad(name.path, reason))
-    return not reason
+    else:
+        return True
+    report.bad.append(Bad(file, reason))
+    return False
 
 
 def _progress(*, shown: bool) -> Progress:
@@ -140,14 +173,28 @@ def check_all(files: ChunkFiles, *, remove: bool) -> Report:
         click.ClickException: The directory cannot be read.
     """
     report = Report(str(files.root))
+    partial_files = PartialFiles(files)
     names = list(find_chunks(files, report))
+    partials = list(find_partials(partial_files, files.root, report))
+    sizes = [sum(r.extent.length for r in each.records) for each in partials]
     with _progress(shown=sys.stderr.isatty()) as progress:
-        total = sum(name.length for name in names)
+        total = sum(name.length for name in names) + sum(sizes)
         task = progress.add_task("", total=total)
         for name in names:
-            if not check(files, name, report) and remove:
+            good = check(name.path, partial(files.verify, name), report)
+            report.chunks += good is not None
+            report.bytes += name.length if good is not None else 0
+            if good is False and remove:
                 report.removed += files.remove((name,)) == (None,)
             progress.advance(task, name.length)
+        for found, size in zip(partials, sizes, strict=True):
+            read = partial(_check_partial, partial_files, found)
+            good = check(found.name.path, read, report)
+            report.parts += good is not None
+            report.bytes += size if good is not None else 0
+            if good is False and remove:
+                report.removed += partial_files.remove(found.name) is None
+            progress.advance(task, size)
     return report
 
 
@@ -156,8 +203,8 @@ def _show(report: Report) -> None:
         click.echo(f"{bad.file}: {bad.reason}")
     removed = f", {report.removed} removed" if report.removed else ""
     click.echo(
-        f"{report.directory}: {report.chunks} chunks, {readable_bytes(report.bytes)}, "
-        f"{len(report.bad)} bad{removed}"
+        f"{report.directory}: {report.chunks} chunks, {report.parts} parts of chunks, "
+        f"{readable_bytes(report.bytes)}, {len(report.bad)} bad{removed}"
     )
     if report.unknown:
         click.echo(f"other files among them: {readable_bytes(report.unknown)}")
