@@ -87,6 +87,16 @@ class World:
         self.buckets[bucket][key] = made
         return made
 
+    def copy(
+        self, bucket: str, key: str, source: Stored, meta: dict[str, str] | None
+    ) -> Stored:
+        """
+        Write a copy of an object, with its metadata or others.
+        """
+        return self.put(
+            bucket, key, source.data, **(source.headers if meta is None else meta)
+        )
+
 
 def make_world() -> World:
     """
@@ -318,15 +328,17 @@ class Handler(BaseHTTPRequestHandler):
             crc = anycrc.Model("CRC64-XZ").calc(body)
             self._send(200, b"", {"ETag": etag, "x-oss-hash-crc64ecma": str(crc)})
             return
+        kept = {k: v for k, v in asked.headers.items() if k.startswith("x-oss-meta-")}
         source = asked.headers.get("x-oss-copy-source")
         if source is not None:
             bucket, _, key = unquote(source).lstrip("/").partition("/")
-            body = self._stored(attrs.evolve(asked, bucket=bucket, key=key)).data
-        kept = {k: v for k, v in asked.headers.items() if k.startswith("x-oss-meta-")}
-        stored = world.put(asked.bucket, asked.key, body, **kept)
-        if source is not None:
+            found = self._stored(attrs.evolve(asked, bucket=bucket, key=key))
+            replaced = asked.headers.get("x-oss-metadata-directive") == "REPLACE"
+            meta = kept if replaced else None
+            stored = world.copy(asked.bucket, asked.key, found, meta)
             self._xml("CopyObjectResult", f"<ETag>{escape(stored.etag)}</ETag>")
             return
+        stored = world.put(asked.bucket, asked.key, body, **kept)
         crc = str(stored.crc)
         self._send(200, b"", {"ETag": stored.etag, "x-oss-hash-crc64ecma": crc})
 
