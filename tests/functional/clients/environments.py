@@ -15,7 +15,6 @@ import attrs
 
 from tests.functional.clients.place import Place
 from tests.functional.clients.table import Client
-from tests.functional.stores.store import REGION
 
 DRIVERS = Path(__file__).with_name("drivers")
 
@@ -122,14 +121,16 @@ class Environments:
             "python": [str(self._python(client, path))],
             "js": ["node", "--input-type=module"],
         }
-        credentials = place.credentials
+        credentials, region = place.client, place.backing.region
         environment = {
             **_clean(str(scratch)),
             "PATH": f"{path / 'bin'}:{os.environ['PATH']}",
             "AWS_ACCESS_KEY_ID": credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "OSS_ACCESS_KEY_ID": credentials.access_key,
+            "OSS_ACCESS_KEY_SECRET": credentials.secret_key,
         }
         done = subprocess.run(
             commands[language],

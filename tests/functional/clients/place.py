@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from botocore.client import BaseClient
 
 from eliop2p.cli.local_cluster import LocalNode, free_ports
-from tests.functional.stores.store import REGION, Credentials, client
-
-BUCKET = "models"
+from tests.functional.clients.backing import BUCKET, Backing
+from tests.functional.stores.store import Credentials
 
 NAME = "s3.cluster.test"
 """
@@ -49,25 +47,21 @@ def verifying(directory: Path, node: Credentials) -> dict[str, dict[str, object]
 
 
 def make_node(
-    directory: Path,
-    endpoint: str,
-    address: str,
-    port: int,
-    own: Credentials | None = None,
+    directory: Path, backing: Backing, address: str, port: int, *, verified: bool
 ) -> LocalNode:
     """
     Make a node.
 
     Args:
         directory: Where everything goes; made.
-        endpoint: The store.
+        backing: The store.
         address: Where it listens.
         port: Its clients' port.
-        own: What it signs with, when it checks its clients itself.
+        verified: Whether it checks its clients itself.
     """
     directory.mkdir()
     p2p, admin = free_ports(2)
-    more = verifying(directory, own) if own else {}
+    more = verifying(directory, backing.credentials) if verified else {}
     return LocalNode(
         "node",
         directory,
@@ -82,7 +76,7 @@ def make_node(
             "admin": {"listen_port": admin},
             "cache": {"memory_cache_size_mb": 512, "disk_cache_size_mb": 4096},
             "storage": {
-                "endpoint": endpoint,
+                **backing.settings,
                 "domains": NAME,
                 **more.get("storage", {}),
             },
@@ -96,19 +90,17 @@ class Place:
     What a client is told, and how to see behind its back.
 
     Attributes:
-        store: The store itself.
+        backing: The store itself.
         endpoint: The store as the client is to name it.
         proxy: The node when it is a forward proxy, else empty.
         admin: Where the node's operators look.
-        credentials: What the store knows.
         verified: Whether the node knows the client, and the store only the node.
     """
 
-    store: str
+    backing: Backing
     endpoint: str
     proxy: str
     admin: str
-    credentials: Credentials
     verified: bool = False
 
     @property
@@ -116,17 +108,7 @@ class Place:
         """
         What the client signs with.
         """
-        return KNOWN if self.verified else self.credentials
-
-    @property
-    def _direct(self) -> BaseClient:
-        return client(self.store, self.credentials)
-
-    def make_bucket(self) -> None:
-        """
-        Make the bucket, if it is not there.
-        """
-        self._direct.create_bucket(Bucket=BUCKET)
+        return KNOWN if self.verified else self.backing.credentials
 
     def job(self, scratch: Path) -> dict[str, Any]:
         """
@@ -138,7 +120,7 @@ class Place:
             "bucket": BUCKET,
             "access_key": self.client.access_key,
             "secret_key": self.client.secret_key,
-            "region": REGION,
+            "region": self.backing.region,
             "scratch": str(scratch),
         }
 
@@ -146,23 +128,19 @@ class Place:
         """
         Write an object without the node knowing.
         """
-        self._direct.put_object(Bucket=BUCKET, Key=key, Body=data)
+        self.backing.put(key, data)
 
     def stored(self, key: str) -> bytes:
         """
         Read an object without the node.
         """
-        data: bytes = self._direct.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        return data
+        return self.backing.stored(key)
 
     def read(self, key: str) -> bytes:
         """
         Read an object through the node.
         """
-        proxy = self.proxy or None
-        reader = client(self.endpoint, self.client, proxy=proxy)
-        data: bytes = reader.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        return data
+        return self.backing.read(self.endpoint, self.proxy, self.client, key)
 
     def cached_bytes(self) -> int:
         """

@@ -9,9 +9,11 @@ import attrs
 import pytest
 
 from eliop2p.cli.local_cluster import LocalNode, free_ports
+from tests.functional.clients.backing import Backing, OssBacking, S3Backing
 from tests.functional.clients.place import NAME, Place, make_node
 from tests.functional.conftest import Store
-from tests.functional.stores.store import Credentials, RealStore
+from tests.functional.stores.oss_origin import OssServer, make_world
+from tests.functional.stores.store import RealStore
 
 
 class Places:
@@ -26,64 +28,69 @@ class Places:
     def __init__(self, request: pytest.FixtureRequest, directory: Path) -> None:
         self._request = request
         self._directory = directory
-        self._running: dict[tuple[bool, bool, bool], Place] = {}
+        self._running: dict[tuple[str, bool, bool], Place] = {}
         self._nodes: list[LocalNode] = []
+        self._servers: list[OssServer] = []
 
-    def reverse(self, *, modern: bool, port_80: bool, verified: bool = False) -> Place:
+    def reverse(self, store: str, *, port_80: bool, verified: bool = False) -> Place:
         """
         Give a node that clients take for the store.
 
         Args:
-            modern: Whether the store is moto, which knows what Ceph 16 does not.
+            store: Which: rgw, moto, which knows what Ceph 16 does not, or oss.
             port_80: Whether the node is to listen on port 80.
             verified: Whether it checks clients itself.
         """
-        which = modern, port_80, verified
+        which = store, port_80, verified
         if which not in self._running:
             self._running[which] = self._start(*which)
         return self._running[which]
 
-    def forward(self, *, modern: bool) -> Place:
+    def forward(self, store: str) -> Place:
         """
         Give a node that clients use as a forward proxy.
         """
-        place = self.reverse(modern=modern, port_80=False)
+        place = self.reverse(store, port_80=False)
         # moto takes every name for a bucket's, and an address for its own.
-        name = place.store if modern else f"http://{NAME}"
+        name = place.backing.url if store == "moto" else f"http://{NAME}"
         return attrs.evolve(place, endpoint=name, proxy=place.endpoint)
 
     def stop(self) -> None:
         """
-        Stop the nodes.
+        Stop the nodes, and the stores that were started for them.
         """
         for node in self._nodes:
             node.stop()
+        for server in self._servers:
+            server.close()
 
-    def _start(self, modern: bool, port_80: bool, verified: bool) -> Place:
-        url, credentials = self._store(modern)
+    def _start(self, store: str, port_80: bool, verified: bool) -> Place:
+        backing = self._backing(store)
         address, port = "127.0.0.1", free_ports(1)[0]
         if port_80:
-            address, port = f"127.0.0.{80 + modern + 2 * verified}", 80
+            address, port = f"127.0.0.{80 + (store == 'moto') + 2 * verified}", 80
             _require(address, port)
-        directory = self._directory / f"{modern}-{verified}-{port}"
-        own = credentials if verified else None
-        node = make_node(directory, url, address, port, own)
+        directory = self._directory / f"{store}-{verified}-{port}"
+        node = make_node(directory, backing, address, port, verified=verified)
         self._nodes.append(node)
         node.start()
         node.wait_ready()
         endpoint = f"http://{address}" if port_80 else node.url
-        place = Place(url, endpoint, "", node.admin_url, credentials, verified)
-        place.make_bucket()
-        return place
+        backing.make_bucket()
+        return Place(backing, endpoint, "", node.admin_url, verified)
 
-    def _store(self, modern: bool) -> tuple[str, Credentials]:
-        if not modern:
+    def _backing(self, store: str) -> Backing:
+        if store == "oss":
+            server = OssServer(make_world())
+            self._servers.append(server)
+            return OssBacking(server)
+        if store == "rgw":
             rgw = self._request.getfixturevalue("rgw")
             assert isinstance(rgw, RealStore)
-            return rgw.url, rgw.alice
-        store = self._request.getfixturevalue("store")
-        assert isinstance(store, Store)
-        return store.url, store.alice
+            return S3Backing(rgw.url, rgw.alice)
+        moto = self._request.getfixturevalue("store")
+        assert isinstance(moto, Store)
+        return S3Backing(moto.url, moto.alice)
 
 
 def _require(address: str, port: int) -> None:

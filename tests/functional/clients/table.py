@@ -23,7 +23,7 @@ class Client:
         modern: What it does in a way that Ceph 16 does not know: with a checksum
             behind the body, for one. These are done with another store.
         port_80: Whether it cannot be told another port.
-        proxied: Whether it can be told a proxy.
+        oss: Whether it speaks to Alibaba OSS, else to S3.
     """
 
     name: str
@@ -34,7 +34,15 @@ class Client:
     arguments: tuple[str, ...] = ()
     modern: tuple[str, ...] = ()
     port_80: bool = False
-    proxied: bool = True
+    oss: bool = False
+
+    def stores(self) -> dict[str, tuple[str, ...]]:
+        """
+        Say which steps to try with which store: rgw, moto or oss.
+        """
+        plain = tuple(step for step in self.can if step not in self.modern)
+        tried = {"oss" if self.oss else "rgw": plain, "moto": self.modern}
+        return {store: steps for store, steps in tried.items() if steps}
 
 
 SIGNED_CHUNKS = Client("signed chunks", "signed_chunks.py", ("chunked",))
@@ -88,4 +96,6 @@ CLIENTS = (
         ),
         modern=("chunked",),
     ),
+    Client("oss2", "oss2_sdk.py", FULL, oss=True),
+    Client("alibabacloud-oss-v2", "oss_v2_sdk.py", FULL, oss=True),
 )

@@ -119,16 +119,15 @@ class Trial:
         self.results.note(self.client.name, version, self.mode, name, how)
 
 
-def check(trial: Trial, *, modern: bool) -> None:
+def check(trial: Trial, can: tuple[str, ...]) -> None:
     """
-    Let a client do all it can.
+    Let a client do something.
 
     Args:
         trial: The client and the place.
-        modern: Whether to do what Ceph 16 does not understand, or the rest.
+        can: What it is to do.
     """
     rng = random.Random(trial.client.name)
-    can = [step for step in trial.client.can if (step in trial.client.modern) == modern]
     reads = tuple(step for step in can if step in {"get", "stream", "ranges"})
     if reads:
         data = rng.randbytes(SIZE)
@@ -165,11 +164,10 @@ def test_reverse(
     """
     A client that takes the node for the store reads and writes what it would there.
     """
-    for modern in (False, True):
-        if any((step in client.modern) == modern for step in client.can):
-            place = places.reverse(modern=modern, port_80=client.port_80)
-            trial = Trial(client, place, environments, results, "reverse", tmp_path)
-            check(trial, modern=modern)
+    for store, steps in client.stores().items():
+        place = places.reverse(store, port_80=client.port_80)
+        trial = Trial(client, place, environments, results, "reverse", tmp_path)
+        check(trial, steps)
 
 
 @pytest.fixture
@@ -193,12 +191,10 @@ def test_verified(
     A client whose signatures the node checks itself reads and writes what it would with
     the store.
     """
-    for modern in (False, True):
-        if any((step in client.modern) == modern for step in client.can):
-            port_80 = client.port_80
-            place = places.reverse(modern=modern, port_80=port_80, verified=True)
-            trial = Trial(client, place, environments, results, "verify", tmp_path)
-            check(trial, modern=modern)
+    for store, steps in client.stores().items():
+        place = places.reverse(store, port_80=client.port_80, verified=True)
+        trial = Trial(client, place, environments, results, "verify", tmp_path)
+        check(trial, steps)
 
 
 def test_forward(
@@ -212,13 +208,10 @@ def test_forward(
     A client that names the store, and the node as its proxy, reads and writes what it
     would with the store.
     """
-    if not client.proxied:
-        pytest.skip(f"{client.name} knows no proxy")
-    for modern in (False, True):
-        if any((step in client.modern) == modern for step in client.can):
-            place = places.forward(modern=modern)
-            trial = Trial(client, place, environments, results, "forward", tmp_path)
-            check(trial, modern=modern)
+    for store, steps in client.stores().items():
+        place = places.forward(store)
+        trial = Trial(client, place, environments, results, "forward", tmp_path)
+        check(trial, steps)
 
 
 def test_guide(client: Client, environments: Environments, places: Places) -> None:
@@ -234,7 +227,7 @@ def test_guide(client: Client, environments: Environments, places: Places) -> No
     if client is SIGNED_CHUNKS:
         pytest.skip("a way to upload, and no client of its own")
     assert found is not None, f"{client.name} has no section"
-    place = places.reverse(modern=False, port_80=client.port_80)
+    place = places.reverse("oss" if client.oss else "rgw", port_80=client.port_80)
     data = random.Random(client.name).randbytes(SIZE)
     place.put(KEY, data)
     host = place.endpoint.partition("//")[2]
