@@ -41,11 +41,12 @@ from eliop2p.interfaces import (
 from eliop2p.model.chunk import Chunk, ChunkId, Digest
 from eliop2p.model.peer import PeerInfo
 from eliop2p.model.span import Span
+from eliop2p.model.trail import Intake
 from eliop2p.net.network import ReactorNetwork
 from eliop2p.net.worker import ThreadWorker
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
-from eliop2p.p2p.peer_gets import PeerGets
+from eliop2p.p2p.peer_gets import PeerGets, Wanted
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.p2p.swarm import Swarm
 from eliop2p.wire.events import Holder
@@ -208,7 +209,8 @@ def take_links(port: int) -> None:
     async def take() -> None:
         for number in numbers:
             sink = ChunkBuffer(chunk_of(number), node.worker, lambda: None)
-            done = await gets.get(Holder("giver", True), peer, sink, 0)
+            wanted = Wanted(sink, 0, Intake())
+            done = await gets.get(Holder("giver", True), peer, wanted)
             if await sink.digest() != done.digest:
                 raise RuntimeError("wrong bytes")
 

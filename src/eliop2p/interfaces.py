@@ -932,7 +932,10 @@ class IPeerLinks(Interface):
         """
 
     def get(
-        peer: PeerInfo, request: Get, write: Callable[[int, memoryview], None]
+        peer: PeerInfo,
+        request: Get,
+        write: Callable[[int, memoryview], None],
+        late: Callable[[int], None],
     ) -> "Deferred[Done]":
         """
         Receive a chunk from request.offset to its end.
@@ -945,6 +948,8 @@ class IPeerLinks(Interface):
             request: Its request id is set by the link.
             write: Takes each piece with its offset in the chunk; the view is valid
                 during the call. What it raises ends the transfer and is the failure.
+            late: Takes the length of each piece that comes after the transfer has been
+                given up.
 
         Raises:
             PeerMissing, PeerBusy, PeerUnreachable, PeerError: (in the Deferred).

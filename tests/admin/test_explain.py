@@ -13,7 +13,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.admin.server import admin_site
 from eliop2p.admin.status import NodeStatus
 from eliop2p.base.metrics import Metrics
-from eliop2p.model.trail import Arrival, ChunkTrail, RequestTrail, Step, Trails
+from eliop2p.model.trail import (
+    Arrival,
+    ChunkTrail,
+    Intake,
+    RequestTrail,
+    Step,
+    Trails,
+)
 
 
 def no_status() -> NodeStatus:
@@ -35,7 +42,7 @@ def sent(index: int, source: str, *steps: Step, joined: bool = False) -> ChunkTr
 
 
 ASKED = Step("home", "", "holders", "gpu-2, gpu-3", 0, 0.001)
-BROKE = Step("peer", "gpu-2", "it broke off", "holds it", 40, 0.1)
+BROKE = Step("peer", "gpu-2", "it broke off", "holds it", 40, 0.1, Intake(0, 7))
 GAVE = Step("peer", "gpu-3", "done", "holds it", 60, 0.1)
 READ = Step("origin", "", "done", "its home gave this node the lease", 100, 0.2)
 
@@ -95,6 +102,7 @@ class PagesTests(SynchronousTestCase):
         self.assertEqual(peer["reason"], "gpu-3 holds it")
         self.assertEqual(peer["retries"], 1)
         self.assertEqual([each["bytes"] for each in peer["steps"]], [0, 40, 60])
+        self.assertEqual([each["discarded"] for each in peer["steps"]], [0, 7, 0])
         self.assertEqual(origin["source"], "joined origin")
         self.assertIn("lease", origin["reason"])
         self.assertEqual(answer["sources"], {"memory": 100, "peer": 100, "origin": 100})

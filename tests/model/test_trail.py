@@ -65,11 +65,32 @@ class ArrivalTests(SynchronousTestCase):
         The last steps are kept, and how many are not.
         """
         arrival = Arrival()
-        for number in range(MAX_STEPS + 3):
-            arrival.note(step(number))
+        made = [step(number + 1) for number in range(MAX_STEPS + 3)]
+        for each in made:
+            arrival.note(each)
         self.assertEqual(arrival.left_out, 3)
-        self.assertEqual(arrival.steps, [step(3 + each) for each in range(MAX_STEPS)])
+        self.assertEqual(arrival.steps, made[3:])
         self.assertEqual(arrival.retries, MAX_STEPS + 3)
+
+    def test_bytes_are_kept(self) -> None:
+        """
+        Questions to homes are dropped first, then what brought nothing at all, so that
+        bytes stay accounted for, those in vain as well.
+        """
+        arrival = Arrival()
+        gave, cut, busy = step(7), step(0), step(0)
+        cut.intake.came(100, kept=40)
+        for each in (gave, cut, busy):
+            arrival.note(each)
+        for number in range(MAX_STEPS):
+            arrival.note(step(1 + number, "peer" if number % 2 else "home"))
+        self.assertEqual(arrival.left_out, 3)
+        self.assertEqual(arrival.steps[:3], [gave, cut, busy])
+        for number in range(4):
+            arrival.note(step(1 + number))
+        self.assertEqual(arrival.steps[:2], [gave, cut])
+        self.assertNotIn(busy, arrival.steps)
+        self.assertEqual(cut.intake.discarded, 60)
 
     def test_waiting_is_one_step(self) -> None:
         """

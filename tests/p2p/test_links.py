@@ -75,6 +75,7 @@ class Sink:
 
     def __init__(self, offset: int = 0) -> None:
         self.content = bytearray()
+        self.discarded = 0
         self._offset = offset
 
     def write(self, offset: int, data: memoryview) -> None:
@@ -83,6 +84,12 @@ class Sink:
         """
         assert offset == self._offset + len(self.content)
         self.content += data
+
+    def late(self, size: int) -> None:
+        """
+        Count a piece that came too late.
+        """
+        self.discarded += size
 
 
 class LinksCase(SynchronousTestCase):
@@ -135,7 +142,7 @@ class LinksCase(SynchronousTestCase):
         Let left get a chunk of right.
         """
         request = Get(0, chunk_id(number), offset, 0)
-        return self.left.links.get(self.right.info, request, sink.write)
+        return self.left.links.get(self.right.info, request, sink.write, sink.late)
 
     def add(
         self, content: bytes, number: int = 1, filled: int | None = None
@@ -346,7 +353,8 @@ class GetTests(LinksCase):
 
     def test_cancel(self) -> None:
         """
-        A cancelled transfer stops at the other node too, and the connection lives on.
+        A cancelled transfer stops at the other node too, what was on its way is
+        counted, every byte of it, and the connection lives on.
         """
         reading = self.add(bytes(8 * MIB))
         sink = Sink()
@@ -359,6 +367,10 @@ class GetTests(LinksCase):
         self.run_for(0.1)
         self.assertTrue(reading.closed)
         self.assertEqual(len(sink.content), received)
+        sent = self.right.links.bytes_sent
+        self.assertGreater(sink.discarded, 0)
+        self.assertLessEqual(received + sink.discarded, sent)
+        self.assertLess(sent, received + sink.discarded + 1024)
         self.connect()
         self.assertEqual(self.network.attempts, 1)
 
@@ -372,7 +384,7 @@ class GetTests(LinksCase):
             raise WrongAnswer("too long")
 
         request = Get(0, chunk_id(1), 0, 0)
-        done = self.left.links.get(self.right.info, request, write)
+        done = self.left.links.get(self.right.info, request, write, Sink().late)
         self.run_for(0.1)
         self.failureResultOf(done, WrongAnswer)
         self.assertTrue(reading.closed)
@@ -388,7 +400,7 @@ class GetTests(LinksCase):
             raise WrongAnswer("too long")
 
         request = Get(0, chunk_id(1), 0, 0)
-        done = self.left.links.get(self.right.info, request, write)
+        done = self.left.links.get(self.right.info, request, write, Sink().late)
         self.run_for(0.1)
         self.failureResultOf(done, WrongAnswer)
         self.assertEqual(self.left.links.protocol_errors, 0)

@@ -55,6 +55,7 @@ class TCPTests(TestCase):
         peer = PeerInfo("right", address.host, address.port)
         contents = [random.Random(number).randbytes(SIZE) for number in range(3)]
         received = [bytearray() for _ in contents]
+        late: list[int] = []
         readings = [MemoryReading(content) for content in contents]
 
         def get(number: int) -> "Deferred[Done]":
@@ -64,12 +65,13 @@ class TCPTests(TestCase):
                 assert offset == len(received[number])
                 received[number] += data
 
-            return left.get(peer, Get(0, chunk_id(number), 0, 0), write)
+            return left.get(peer, Get(0, chunk_id(number), 0, 0), write, late.append)
 
         answers = await gatherResults([get(number) for number in range(3)])
         self.assertEqual([done.digest for done in answers], [DIGEST] * 3)
         for number, content in enumerate(contents):
             self.assertEqual(bytes(received[number]), content)
+        self.assertEqual(late, [])
         await left.close()
         await right.close()
         self.assertTrue(all(reading.closed for reading in readings))

@@ -451,9 +451,10 @@ class PressureTests(ConnectionCase):
         """
         A peer is doubted when it says nothing at all, not when one answer is late.
         """
+        late: list[int] = []
         for number, doubts in ((1, 0), (2, 1)):
             got = self.connection.calls.get(
-                Get(0, chunk_id(1), 0, 0), lambda offset, data: None
+                Get(0, chunk_id(1), 0, 0), lambda offset, data: None, late.append
             )
             self.clock.advance(PROGRESS_TIMEOUT / 2)
             if number == 1:

@@ -368,7 +368,11 @@ class FakeLinks:
         self._cluster.clock.callLater(LATENCY, self._tell, peer.node_id, message)
 
     def get(
-        self, peer: PeerInfo, request: Get, write: Callable[[int, memoryview], None]
+        self,
+        peer: PeerInfo,
+        request: Get,
+        write: Callable[[int, memoryview], None],
+        late: Callable[[int], None],
     ) -> "Deferred[Done]":
         """
         Receive.

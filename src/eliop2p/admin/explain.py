@@ -32,6 +32,7 @@ class StepFields(TypedDict):
     outcome: str
     why: str
     bytes: int
+    discarded: int
     seconds: float
 
 
@@ -110,6 +111,7 @@ def _step(step: Step) -> StepFields:
         "outcome": step.outcome,
         "why": step.why,
         "bytes": step.bytes,
+        "discarded": step.intake.discarded,
         "seconds": round(step.seconds, 6),
     }
 

@@ -72,6 +72,7 @@ def _step(chunk: dict[str, Any], step: dict[str, Any]) -> tuple[str, ...]:
         printable(f"{step['what']} {step['name']}").strip(),
         printable(step["outcome"]),
         readable_bytes(int(step["bytes"])),
+        readable_bytes(int(step["discarded"])),
         readable_moment(step["seconds"]),
         printable(step["why"]),
     )
@@ -91,7 +92,10 @@ def render(answer: dict[str, Any], *, steps: bool) -> Group:
         parts.append(table(*headings, rows=[_chunk(each) for each in chunks]))
     if steps:
         tried = [_step(chunk, step) for chunk in chunks for step in chunk["steps"]]
-        columns = ("chunk", "asked", "outcome", "bytes", "took", "why or answer")
+        columns = (
+            *("chunk", "asked", "outcome", "bytes", "discarded", "took"),
+            "why or answer",
+        )
         parts.append(table(*columns, rows=tried))
     spaced: list[Any] = [parts[0]]
     for part in parts[1:]:

@@ -11,7 +11,8 @@ import attrs
 
 MAX_STEPS = 12
 """
-How many steps of a chunk's arrival are kept: the last, since they say how it ended.
+How many steps of a chunk's arrival are kept. Questions to homes go first, then what
+brought nothing, the oldest of each: bytes are to be accounted for.
 """
 
 MAX_CHUNKS = 2048
@@ -26,12 +27,37 @@ How many questions to the store are kept of one request.
 
 REQUEST_BYTES = 1024
 CHUNK_BYTES = 320
-STEP_BYTES = 288
+STEP_BYTES = 352
 """
 What one of each takes in memory at most, apart from the text of the request line.
 """
 
 _MAX_TARGET = 2048
+
+
+@attrs.define(eq=False)
+class Intake:
+    """
+    What comes from one source for a chunk.
+
+    Attributes:
+        start: How many bytes of the chunk were there before.
+        discarded: How many came in vain. It grows after the end of what was given up,
+            while that which was on its way still comes in.
+    """
+
+    start: int = 0
+    discarded: int = 0
+
+    def came(self, size: int, *, kept: int) -> None:
+        """
+        A piece has come.
+
+        Args:
+            size: Its length.
+            kept: By how much of it the chunk grew.
+        """
+        self.discarded += max(0, size - kept)
 
 
 @attrs.frozen
@@ -46,6 +72,7 @@ class Step:
         why: Why it was tried, or what was said.
         bytes: How many bytes of the chunk it brought.
         seconds: How long it took.
+        intake: What it brought in vain.
     """
 
     what: str
@@ -54,6 +81,7 @@ class Step:
     why: str
     bytes: int
     seconds: float
+    intake: Intake = attrs.field(factory=Intake)
 
 
 class Arrival:
@@ -62,7 +90,7 @@ class Arrival:
 
     Attributes:
         queued: Seconds until there was room for it in memory.
-        steps: What was tried, the last :data:`MAX_STEPS` of it.
+        steps: What was tried, in order, at most :data:`MAX_STEPS` of it.
         left_out: How many steps were dropped.
         retries: How often it was begun anew, or somebody failed to give it.
     """
@@ -85,9 +113,13 @@ class Arrival:
             seconds = self.steps.pop().seconds + step.seconds
             step = attrs.evolve(step, seconds=seconds)
         if len(self.steps) == MAX_STEPS:
-            del self.steps[0]
+            self.steps.remove(min(self.steps, key=_weight))
             self.left_out += 1
         self.steps.append(step)
+
+
+def _weight(step: Step) -> tuple[bool, bool]:
+    return step.what != "home", step.bytes + step.intake.discarded > 0
 
 
 class ChunkTrail:

@@ -33,6 +33,7 @@ Seconds without a byte after which a download fails.
 
 Result = Reply | Done
 _Write = Callable[[int, memoryview], None]
+_Late = Callable[[int], None]
 
 _ERRORS: dict[Fault, type[PeerError]] = {
     Fault.MISSING: PeerMissing,
@@ -78,6 +79,7 @@ class _Call:
     patience: float
     timer: IDelayedCall
     write: _Write | None = None
+    late: _Late | None = None
     offset: int = 0
 
 
@@ -86,13 +88,14 @@ class Calls:
     The open requests to one peer.
 
     A request that was given up stays open for the session until the peer ends it; here
-    it is forgotten at once, and what still comes for it is dropped.
+    it is forgotten at once, and what still comes for it is counted and dropped.
     """
 
     def __init__(self, output: CallOutput, clock: IReactorTime) -> None:
         self._output = output
         self._clock = clock
         self._calls: dict[int, _Call] = {}
+        self._late: dict[int, _Late] = {}
 
     def ask(self, request: Question) -> Deferred[Result]:
         """
@@ -101,18 +104,19 @@ class Calls:
         finding = isinstance(request, FindObject)
         return self._open(request, FIND_TIMEOUT if finding else LOCATE_TIMEOUT)
 
-    def get(self, request: Get, write: _Write) -> Deferred[Result]:
+    def get(self, request: Get, write: _Write, late: _Late) -> Deferred[Result]:
         """
-        Send a request that bytes answer; each piece goes to write with its offset.
+        Send a request that bytes answer; each piece goes to write with its offset, or
+        its length to late when the request was given up before.
         """
-        return self._open(request, PROGRESS_TIMEOUT, write, request.offset)
+        return self._open(request, PROGRESS_TIMEOUT, write, late)
 
     def _open(
         self,
         request: Question | Get,
         patience: float,
         write: _Write | None = None,
-        offset: int = 0,
+        late: _Late | None = None,
     ) -> Deferred[Result]:
         try:
             request_id = self._output.next_request_id()
@@ -120,7 +124,9 @@ class Calls:
             return fail(error)
         timer = self._clock.callLater(patience, self._expired, request_id)
         deferred: Deferred[Result] = Deferred(lambda _: self._give_up(request_id))
-        self._calls[request_id] = _Call(deferred, patience, timer, write, offset)
+        offset = request.offset if isinstance(request, Get) else 0
+        call = _Call(deferred, patience, timer, write, late, offset)
+        self._calls[request_id] = call
         self._output.send(attrs.evolve(request, request_id=request_id))
         return deferred
 
@@ -130,6 +136,7 @@ class Calls:
         """
         call = self._calls.get(message.request_id)
         if call is None:
+            self._came_late(message)
             return
         if isinstance(message, Data):
             self._take(call, message)
@@ -145,10 +152,20 @@ class Calls:
         """
         Fail every open request: no answer can come any more.
         """
+        self._late.clear()
         for request_id in list(self._calls):
             call = self._forget(request_id)
             if call is not None:
                 call.deferred.errback(error)
+
+    def _came_late(self, message: Result | Data | Fail) -> None:
+        """
+        Count what comes for a request that was given up.
+        """
+        if not isinstance(message, Data):
+            self._late.pop(message.request_id, None)
+        elif message.request_id in self._late:
+            self._late[message.request_id](len(message.payload))
 
     def _take(self, call: _Call, data: Data) -> None:
         assert call.write is not None
@@ -170,8 +187,12 @@ class Calls:
         call.deferred.errback(kind(f"nothing came for {call.patience:g} s"))
 
     def _give_up(self, request_id: int) -> None:
-        if self._forget(request_id) is not None:
-            self._output.send(Cancel(request_id))
+        call = self._forget(request_id)
+        if call is None:
+            return
+        if call.late is not None:
+            self._late[request_id] = call.late
+        self._output.send(Cancel(request_id))
 
     def _forget(self, request_id: int) -> _Call | None:
         call = self._calls.pop(request_id, None)

@@ -168,12 +168,16 @@ class PeerLinks:
         return Deferred.fromCoroutine(self._ask(peer, request))
 
     def get(
-        self, peer: PeerInfo, request: Get, write: Callable[[int, memoryview], None]
+        self,
+        peer: PeerInfo,
+        request: Get,
+        write: Callable[[int, memoryview], None],
+        late: Callable[[int], None],
     ) -> Deferred[Done]:
         """
         Receive a chunk: see :class:`IPeerLinks`.
         """
-        return Deferred.fromCoroutine(self._get(peer, request, write))
+        return Deferred.fromCoroutine(self._get(peer, request, write, late))
 
     def tell(self, peer: PeerInfo, message: OneWay) -> None:
         """
@@ -227,10 +231,14 @@ class PeerLinks:
         return await connection.calls.ask(request)
 
     async def _get(
-        self, peer: PeerInfo, request: Get, write: Callable[[int, memoryview], None]
+        self,
+        peer: PeerInfo,
+        request: Get,
+        write: Callable[[int, memoryview], None],
+        late: Callable[[int], None],
     ) -> Done:
         connection = await self._connection(peer)
-        done = await connection.calls.get(request, write)
+        done = await connection.calls.get(request, write, late)
         assert isinstance(done, Done)
         return done
 

@@ -4,12 +4,14 @@ Takes bytes of chunks from single peers, within bounds, and keeps their scores.
 
 from collections.abc import Callable
 
+import attrs
 from twisted.internet.defer import CancelledError, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.base.errors import PeerBusy, PeerError, PeerSlow, WrongAnswer
 from eliop2p.interfaces import IChunkSink, IPeerLinks
 from eliop2p.model.peer import PeerInfo
+from eliop2p.model.trail import Intake
 from eliop2p.p2p.pace import Pace, Watch
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.wire.events import Done, Get, Holder
@@ -19,6 +21,74 @@ GETS_PER_PEER = 8
 How many chunks one peer is asked for at a time, of those that it holds; and as many of
 those that it is receiving itself.
 """
+
+
+@attrs.frozen
+class Wanted:
+    """
+    What is to come.
+
+    Attributes:
+        sink: The chunk.
+        ticket: Our place among those receiving it.
+        intake: Told of bytes that come in vain, also after the end.
+        disappointments: How many peers were too slow with this chunk.
+    """
+
+    sink: IChunkSink
+    ticket: int
+    intake: Intake
+    disappointments: int = 0
+
+
+@attrs.define(eq=False)
+class _Transfer:
+    """
+    What one peer gives of a chunk.
+
+    Attributes:
+        wanted: The chunk.
+        peer: Who gives.
+        clock: The time.
+        received: Told of each piece, with its length in bytes.
+        start: Where in the chunk it begins.
+        asked_at: When the peer was asked.
+        first_at: When the first byte came.
+    """
+
+    wanted: Wanted
+    peer: PeerInfo
+    clock: IReactorTime
+    received: Callable[[int], None]
+    start: int = 0
+    asked_at: float = 0.0
+    first_at: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self.start = self.wanted.sink.filled
+        self.asked_at = self.first_at = self.clock.seconds()
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """
+        Take a piece.
+        """
+        sink, size = self.wanted.sink, len(data)
+        if offset == self.start:
+            self.first_at = self.clock.seconds()
+        before = sink.filled
+        try:
+            sink.write(offset, data)
+        except WrongAnswer as error:
+            raise PeerError(f"{self.peer.node_id} sent too much") from error
+        finally:
+            self.wanted.intake.came(size, kept=sink.filled - before)
+        self.received(size)
+
+    def late(self, size: int) -> None:
+        """
+        Count a piece that came when it was no longer wanted.
+        """
+        self.wanted.intake.came(size, kept=0)
 
 
 class PeerGets:
@@ -51,85 +121,54 @@ class PeerGets:
         self._holders: dict[str, DeferredSemaphore] = {}
         self._relays: dict[str, int] = {}
 
-    async def get(
-        self,
-        holder: Holder,
-        peer: PeerInfo,
-        sink: IChunkSink,
-        ticket: int,
-        disappointments: int = 0,
-    ) -> Done:
+    async def get(self, holder: Holder, peer: PeerInfo, wanted: Wanted) -> Done:
         """
         Fill a chunk to its end.
 
         Args:
             holder: Whom to ask, and whether it holds the chunk.
             peer: Its address.
-            sink: The chunk.
-            ticket: Our place among those receiving it.
-            disappointments: How many peers were too slow with this chunk.
+            wanted: The chunk.
 
         Raises:
             PeerSlow: The peer takes much longer than others do.
             PeerUnreachable: The peer gives no sign of life.
             PeerError: The peer gave none of the bytes, or not all.
         """
-        patience = self._pace.patience(disappointments)
         if holder.complete:
-            return await self._get_held(peer, sink, ticket, patience)
+            return await self._get_held(peer, wanted)
         under_way = self._relays.get(peer.node_id, 0)
         if under_way >= GETS_PER_PEER:
             raise PeerBusy(f"{peer.node_id} has enough to relay to us")
         self._relays[peer.node_id] = under_way + 1
         try:
-            return await self._get(peer, sink, ticket, patience, complete=False)
+            return await self._get(peer, wanted, complete=False)
         finally:
             self._relays[peer.node_id] -= 1
             if not self._relays[peer.node_id]:
                 del self._relays[peer.node_id]
 
-    async def _get_held(
-        self, peer: PeerInfo, sink: IChunkSink, ticket: int, patience: float
-    ) -> Done:
+    async def _get_held(self, peer: PeerInfo, wanted: Wanted) -> Done:
         gate = self._holders.get(peer.node_id)
         if gate is None:
             gate = self._holders[peer.node_id] = DeferredSemaphore(GETS_PER_PEER)
         await gate.acquire()
         try:
-            return await self._get(peer, sink, ticket, patience, complete=True)
+            return await self._get(peer, wanted, complete=True)
         finally:
             gate.release()
             if gate.tokens == gate.limit:
                 self._holders.pop(peer.node_id, None)
 
-    async def _get(
-        self,
-        peer: PeerInfo,
-        sink: IChunkSink,
-        ticket: int,
-        patience: float,
-        *,
-        complete: bool,
-    ) -> Done:
+    async def _get(self, peer: PeerInfo, wanted: Wanted, *, complete: bool) -> Done:
         node_id, clock, scores = peer.node_id, self._clock, self._scores
-        start, asked_at = sink.filled, clock.seconds()
-        first_at = asked_at
+        sink, patience = wanted.sink, self._pace.patience(wanted.disappointments)
+        transfer = _Transfer(wanted, peer, clock, self._received)
+        start, asked_at = transfer.start, transfer.asked_at
         sink.source = "peer"
-
-        def write(offset: int, data: memoryview) -> None:
-            nonlocal first_at
-            if offset == start:
-                first_at = clock.seconds()
-            try:
-                sink.write(offset, data)
-            except WrongAnswer as error:
-                raise PeerError(f"{node_id} sent too much") from error
-            self._received(len(data))
-
         scores.began(node_id)
         try:
-            request = Get(0, sink.chunk.id, start, ticket)
-            done = await self._watched(peer, request, sink, write, patience)
+            done = await self._watched(transfer, patience)
         except PeerSlow:
             brought = max(sink.filled - start, 1)
             scores.delivered(node_id, brought, clock.seconds() - asked_at)
@@ -141,19 +180,15 @@ class PeerGets:
         if start == 0:
             self._pace.took(clock.seconds() - asked_at)
         if complete and sink.filled > start:
+            first_at = transfer.first_at
             scores.answered(node_id, first_at - asked_at)
             scores.delivered(node_id, sink.filled - start, clock.seconds() - first_at)
         return done
 
-    async def _watched(
-        self,
-        peer: PeerInfo,
-        request: Get,
-        sink: IChunkSink,
-        write: Callable[[int, memoryview], None],
-        patience: float,
-    ) -> Done:
-        getting = self._links.get(peer, request, write)
+    async def _watched(self, transfer: _Transfer, patience: float) -> Done:
+        peer, sink = transfer.peer, transfer.wanted.sink
+        request = Get(0, sink.chunk.id, transfer.start, transfer.wanted.ticket)
+        getting = self._links.get(peer, request, transfer.write, transfer.late)
         watch = Watch(
             peer.node_id,
             getting,

@@ -23,10 +23,10 @@ from eliop2p.interfaces import (
     IChunkSink,
     IMembership,
 )
-from eliop2p.model.trail import Step
+from eliop2p.model.trail import Intake, Step
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.locating import Locator
-from eliop2p.p2p.peer_gets import PeerGets
+from eliop2p.p2p.peer_gets import PeerGets, Wanted
 from eliop2p.p2p.selection import PeerScores, choose
 from eliop2p.p2p.store_sink import StoreSink
 from eliop2p.wire.events import MAX_HOLDERS, Done, Holder, Locate, Located, Verdict
@@ -210,14 +210,15 @@ class Pursuit:
         begun: float,
         *,
         name: str = "",
-        before: int = -1,
+        intake: Intake | None = None,
     ) -> None:
         """
         Say what was tried, for those who want to know later.
         """
-        size = max(0, self._sink.filled - before) if before >= 0 else 0
+        size = max(0, self._sink.filled - intake.start) if intake else 0
         seconds = self._means.clock.seconds() - begun
-        self._sink.arrival.note(Step(what, name, outcome, why, size, seconds))
+        step = Step(what, name, outcome, why, size, seconds, intake or Intake())
+        self._sink.arrival.note(step)
 
     async def _locate(self) -> Located:
         means = self._means
@@ -299,13 +300,12 @@ class Pursuit:
         peer = means.membership.current().peers.get(node_id)
         if peer is None:
             return None
-        before, begun = self._sink.filled, means.clock.seconds()
+        intake, begun = Intake(self._sink.filled), means.clock.seconds()
         outcome = "given up"
         try:
             ticket = means.standings.of(self._chunk.id).ticket
-            done = await means.gets.get(
-                holder, peer, self._sink, ticket, self._disappointments
-            )
+            wanted = Wanted(self._sink, ticket, intake, self._disappointments)
+            done = await means.gets.get(holder, peer, wanted)
         except PeerError as error:
             outcome = self._failed(node_id, error)
             return None
@@ -314,8 +314,8 @@ class Pursuit:
             return done
         finally:
             why = "holds it" if holder.complete else "was receiving it, and ahead"
-            self._note("peer", outcome, why, begun, name=node_id, before=before)
-            if self._sink.filled > before:
+            self._note("peer", outcome, why, begun, name=node_id, intake=intake)
+            if self._sink.filled > intake.start:
                 self._givers.add(node_id)
 
     def _failed(self, node_id: str, error: PeerError) -> str:
@@ -381,16 +381,16 @@ class Pursuit:
     async def _read_store(self, why: str) -> Fetched:
         trusted = not (self._givers or self._unknown_source)
         self._means.standings.read_store(self._chunk.id)
-        before, begun = self._sink.filled, self._means.clock.seconds()
+        intake, begun = Intake(self._sink.filled), self._means.clock.seconds()
         outcome = "failed"
         try:
-            await self._origin.read(StoreSink(self._sink, trusted=trusted))
+            await self._origin.read(StoreSink(self._sink, intake, trusted=trusted))
             outcome = "done"
         except CorruptChunk:
             self._blame(banned=False)  # They may have passed on what they believed.
             raise
         finally:
-            self._note("origin", outcome, why, begun, before=before)
+            self._note("origin", outcome, why, begun, intake=intake)
         digest = await self._sink.digest()
         self._means.counters.chunks_from_origin += 1
         return Fetched(digest, "origin")

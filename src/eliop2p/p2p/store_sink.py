@@ -8,6 +8,7 @@ from zope.interface import implementer
 from eliop2p.interfaces import IChunkSink
 from eliop2p.model.chunk import Digest
 from eliop2p.model.ranges import Interval
+from eliop2p.model.trail import Intake
 
 
 @implementer(IChunkSink)
@@ -21,12 +22,14 @@ class StoreSink:
     Args:
         sink: The chunk.
         trusted: Whether what is there came from the store and need not be read again.
+        intake: Told of what is read again.
     """
 
-    def __init__(self, sink: IChunkSink, *, trusted: bool) -> None:
+    def __init__(self, sink: IChunkSink, intake: Intake, *, trusted: bool) -> None:
         self.chunk = sink.chunk
         self.arrival = sink.arrival
         self._sink = sink
+        self._intake = intake
         self._trusted = trusted
         self._compared = 0
 
@@ -57,10 +60,13 @@ class StoreSink:
         """
         Put bytes in their place, or compare them: see :class:`IChunkSink`.
         """
-        stop = offset + len(data)
-        if stop > self._sink.filled:
+        before, stop = self._sink.filled, offset + len(data)
+        if stop > before:
             self._sink.source = "origin"
-        self._sink.write(offset, data)
+        try:
+            self._sink.write(offset, data)
+        finally:
+            self._intake.came(len(data), kept=self._sink.filled - before)
         if offset <= self._compared:
             self._compared = max(self._compared, min(stop, self._sink.filled))
 

@@ -175,6 +175,7 @@ class _Links:
         peer: PeerInfo,
         request: Get,  # noqa: ARG002
         write: Callable[[int, memoryview], None],  # noqa: ARG002
+        late: Callable[[int], None],  # noqa: ARG002
     ) -> Deferred[Done]:
         """
         Give nothing.

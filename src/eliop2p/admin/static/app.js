@@ -153,7 +153,8 @@ async function explain(name) {
   set("why-of", `${found.method} ${found.target}; the store: ${found.auth}${asked ? `, ${asked}` : ""}${found.error ? `; ${found.error}` : ""}`);
   rows("chunks", found.chunks.map((chunk) => [
     String(chunk.index), `${chunk.source} ${chunk.peer}`.trim(), bytes(chunk.bytes), moment(chunk.waited),
-    moment(chunk.queued), String(chunk.retries), chunk.reason,
+    moment(chunk.queued), String(chunk.retries),
+    bytes(chunk.steps.reduce((sum, step) => sum + step.discarded, 0)), chunk.reason,
   ]), "no chunks: the answer is the store's own");
   at("why").focus();
   at("why").scrollIntoView({ block: "nearest" });
