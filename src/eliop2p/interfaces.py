@@ -31,6 +31,7 @@ from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
 from eliop2p.wire.cluster_events import (
     AskHolders,
+    AskTally,
     FindObject,
     ForgetObject,
     FoundObject,
@@ -41,6 +42,7 @@ from eliop2p.wire.cluster_events import (
     PublishObject,
     Rumour,
     ToldHolders,
+    ToldTally,
 )
 from eliop2p.wire.events import Done, Get, Gone, Goodbye, Have, Leased, Locate, Located
 from eliop2p.wire.rules import Question
@@ -1065,6 +1067,14 @@ class IPeerRequests(Interface):
     def ask_holders(request: AskHolders) -> ToldHolders:
         """
         Tell, as a home, who holds chunks.
+        """
+
+    def ask_tally(request: AskTally) -> ToldTally:
+        """
+        Tell what this node has served.
+
+        Raises:
+            PeerMissing: It is only starting.
         """
 
     def told(node_id: str, message: OneWay) -> None:

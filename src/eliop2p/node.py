@@ -23,6 +23,7 @@ from eliop2p.interfaces import (
     IPeerRequests,
     NodeLoad,
 )
+from eliop2p.model.tally import Tally
 from eliop2p.model.trail import Trails
 from eliop2p.net.listening import opening
 from eliop2p.node_metrics import Counted, observe_node
@@ -174,6 +175,7 @@ class Node(MultiService):
             self.trails,
             lambda: self.swarm.transfers.scores.standings(clock.seconds()),
             clock.seconds,
+            self.swarm.make_tallies(self._tally, clock).current,
         )
         return make_admin(
             self._config.admin,
@@ -321,6 +323,12 @@ class Node(MultiService):
             self.swarm.requests.uploads,
             memory.capacity,
             disk.capacity,
+        )
+
+    def _tally(self) -> Tally:
+        status = self.status()
+        return Tally(
+            int(status.uptime), sum(status.served.values()), status.origin_bytes
         )
 
     def status(self) -> NodeStatus:

@@ -13,6 +13,7 @@ from eliop2p.admin.status import ControlStatus
 from eliop2p.base.metrics import Metrics
 from eliop2p.interfaces import CacheUsage
 from eliop2p.model.peer import PeerStanding
+from eliop2p.model.tally import ClusterTally, NodeTally, Tally
 from eliop2p.model.trail import RequestTrail, Trails
 from tests.admin.test_explain import ASKED, GAVE, READ, sent
 from tests.admin.test_server import STATUS
@@ -29,6 +30,7 @@ class FrameTests(SynchronousTestCase):
         """
         self.trails = Trails(1000, 1 << 24)
         self.status = STATUS
+        self.cluster = ClusterTally(0, 60.0, ())
         self.peers = [PeerStanding("gpu-3", 1e6, 0.01, 0.0, 1, 0, 0.0)]
         self.sights = Sights(
             lambda: self.status,
@@ -36,6 +38,7 @@ class FrameTests(SynchronousTestCase):
             self.trails,
             lambda: self.peers,
             lambda: 1000.0,
+            lambda: self.cluster,
         )
 
     def frame(self) -> dict[str, Any]:
@@ -74,6 +77,22 @@ class FrameTests(SynchronousTestCase):
         self.assertIsNone(frame["running"])
         self.assertEqual(frame["errors"], [])
         self.assertEqual(frame["peers"][0]["node_id"], "gpu-3")
+
+    def test_cluster(self) -> None:
+        """
+        The nodes that have told are summed up, and it is said how many did not.
+        """
+        told = (
+            NodeTally("gpu-2", Tally(9, 1000, 10), Tally(5, 100, 0)),
+            NodeTally("gpu-3", Tally(7, 3000, 90), Tally(5, 300, 40)),
+        )
+        self.cluster = ClusterTally(5, 60.0, told)
+        shown = self.frame()["cluster"]
+        self.assertEqual((shown["covered"], shown["members"]), (2, 5))
+        self.assertEqual(shown["total"], {"seconds": 9, "served": 4000, "store": 100})
+        self.assertEqual(shown["recent"], {"seconds": 5, "served": 400, "store": 40})
+        names = [node["node_id"] for node in shown["nodes"]]
+        self.assertEqual(names, ["gpu-3", "gpu-2"])
 
     def test_running_first(self) -> None:
         """

@@ -12,6 +12,7 @@ from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
 from eliop2p.wire.cluster_events import (
     AskHolders,
+    AskTally,
     FindObject,
     FoundObject,
     HeldBy,
@@ -20,6 +21,7 @@ from eliop2p.wire.cluster_events import (
     Probe,
     Probed,
     ToldHolders,
+    ToldTally,
 )
 from eliop2p.wire.events import Get, Locate, Located, Verdict
 
@@ -148,6 +150,12 @@ class ChunkRequests:
         """
         nobody = HeldBy(b"", 0)
         return ToldHolders(request.request_id, (), (nobody,) * len(request.chunk_ids))
+
+    def ask_tally(self, request: AskTally) -> ToldTally:
+        """
+        Have done a little.
+        """
+        return ToldTally(request.request_id, 1, 2, 3)
 
     def told(self, node_id: str, message: OneWay) -> None:
         """

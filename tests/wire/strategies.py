@@ -145,6 +145,10 @@ MESSAGES: dict[type[object], st.SearchStrategy[events.Message]] = {
             4,
         ),
     ),
+    cluster_events.AskTally: st.builds(cluster_events.AskTally, REQUEST_IDS),
+    cluster_events.ToldTally: st.builds(
+        cluster_events.ToldTally, REQUEST_IDS, *[st.integers(0, 2**64 - 1)] * 3
+    ),
 }
 """
 A strategy for each class of message.

@@ -10,6 +10,7 @@ from eliop2p.admin.explain import summary
 from eliop2p.admin.status import NodeStatus
 from eliop2p.base.metrics import SOURCES, Metrics
 from eliop2p.model.peer import PeerStanding
+from eliop2p.model.tally import ClusterTally
 from eliop2p.model.trail import RequestTrail, Trails
 
 LOOKED_AT = 400
@@ -42,6 +43,7 @@ class Sights:
         trails: How requests were answered.
         peers: How the peers have done.
         seconds: The clock.
+        cluster: What all nodes have served, as far as they have told.
     """
 
     status: Callable[[], NodeStatus]
@@ -49,6 +51,7 @@ class Sights:
     trails: Trails
     peers: Callable[[], Sequence[PeerStanding]]
     seconds: Callable[[], float]
+    cluster: Callable[[], ClusterTally]
 
     def sample(self) -> tuple[float, ...]:
         """
@@ -69,6 +72,7 @@ class Sights:
         return {
             "now": self.seconds(),
             "status": status.to_json(),
+            "cluster": _cluster(self.cluster()),
             "counters": {
                 name: _by_label(self.metrics, name)
                 for name in ("requests", "auth", "errors")
@@ -81,6 +85,22 @@ class Sights:
             "recent": [summary(trail) for trail in trails[:SHOWN]],
             "errors": _errors(trails, status),
         }
+
+
+def _cluster(tally: ClusterTally) -> dict[str, object]:
+    """
+    Sum up what the cluster read of its store for what it served, and list the nodes
+    that read most of it.
+    """
+    nodes = sorted(tally.nodes, key=lambda node: (-node.total.store, node.node_id))
+    return {
+        "members": tally.members,
+        "covered": len(tally.nodes),
+        "window": tally.window,
+        "total": attrs.asdict(tally.total),
+        "recent": attrs.asdict(tally.recent),
+        "nodes": [attrs.asdict(node) for node in nodes[:SHOWN]],
+    }
 
 
 def _by_label(metrics: Metrics, name: str) -> dict[str, float]:

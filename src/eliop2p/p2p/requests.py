@@ -12,6 +12,7 @@ from eliop2p.base.errors import PeerBehind, PeerBusy, PeerMissing
 from eliop2p.interfaces import IChunkReading, ILocalChunks, IPeerRequests, OneWay
 from eliop2p.model.chunk import Digest
 from eliop2p.model.span import Span
+from eliop2p.model.tally import Tally
 from eliop2p.p2p.attach import Standings, may_attach
 from eliop2p.p2p.catalog import Catalog
 from eliop2p.p2p.gossip_service import Gossip
@@ -19,6 +20,7 @@ from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.objects import ObjectHome
 from eliop2p.wire.cluster_events import (
     AskHolders,
+    AskTally,
     FindObject,
     ForgetObject,
     FoundObject,
@@ -29,6 +31,7 @@ from eliop2p.wire.cluster_events import (
     PublishObject,
     Rumour,
     ToldHolders,
+    ToldTally,
 )
 from eliop2p.wire.events import (
     Get,
@@ -135,6 +138,7 @@ class PeerRequests:
     Attributes:
         gossip: Answers probes; None while the node is only starting.
         catalog: Answers what this node knows of objects and chunks; likewise.
+        tally: Tells what this node has done; likewise.
     """
 
     def __init__(
@@ -146,6 +150,7 @@ class PeerRequests:
     ) -> None:
         self.gossip: Gossip | None = None
         self.catalog: Catalog | None = None
+        self.tally: Callable[[], Tally] | None = None
         self._home = home
         self._objects = objects
         self._standings = standings
@@ -217,6 +222,18 @@ class PeerRequests:
         if self.catalog is None:
             raise PeerMissing("this node is only starting")
         return self.catalog.tell_holders(request)
+
+    def ask_tally(self, request: AskTally) -> ToldTally:
+        """
+        Tell what this node has served.
+
+        Raises:
+            PeerMissing: This node is only starting.
+        """
+        if self.tally is None:
+            raise PeerMissing("this node is only starting")
+        tally = self.tally()
+        return ToldTally(request.request_id, tally.seconds, tally.served, tally.store)
 
     def told(self, node_id: str, message: OneWay) -> None:
         """

@@ -8,7 +8,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from eliop2p.interfaces import IPeerRequests, IWorker, OneWay
 from eliop2p.p2p.uploads import UploadOutput, Uploads, fault_of
-from eliop2p.wire.cluster_events import AskHolders, FindObject, ListObjects, Probe
+from eliop2p.wire.cluster_events import (
+    AskHolders,
+    AskTally,
+    FindObject,
+    ListObjects,
+    Probe,
+)
 from eliop2p.wire.events import Cancel, Fail, Get, Locate
 from eliop2p.wire.rules import Question, Reply
 
@@ -89,6 +95,8 @@ class Serving:
                 answering = maybeDeferred(asked.list_objects, question)
             case AskHolders():
                 answering = maybeDeferred(asked.ask_holders, question)
+            case AskTally():
+                answering = maybeDeferred(asked.ask_tally, question)
         self._finding[question.request_id] = answering
         self._finish(question.request_id, answering)
 

@@ -15,6 +15,7 @@ from eliop2p.interfaces import (
     IRecordStore,
 )
 from eliop2p.model.peer import PeerInfo
+from eliop2p.model.tally import Tally
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.catalog import Catalog
 from eliop2p.p2p.directory import Directory
@@ -25,6 +26,7 @@ from eliop2p.p2p.object_table import ObjectTable
 from eliop2p.p2p.objects import ObjectDirectory, ObjectHome
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.requests import PeerRequests
+from eliop2p.p2p.tallies import Tallies
 from eliop2p.p2p.transfer_manager import TransferManager
 
 
@@ -107,6 +109,19 @@ class Swarm:
             records=records,
         )
         return self.requests.catalog
+
+    def make_tallies(self, own: Callable[[], Tally], clock: IReactorTime) -> Tallies:
+        """
+        Tell peers what this node has served, and ask them.
+        """
+        self.requests.tally = own
+        return Tallies(
+            self._node_id,
+            self._membership,
+            links=self.links,
+            own=own,
+            clock=clock,
+        )
 
     def stop(self) -> None:
         """

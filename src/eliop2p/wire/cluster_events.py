@@ -191,6 +191,36 @@ class ToldHolders:
 
 
 @attrs.frozen
+class AskTally:
+    """
+    Asks a node what it has served, and what it read of the store for it.
+
+    Attributes:
+        request_id: For the answer.
+    """
+
+    request_id: int
+
+
+@attrs.frozen
+class ToldTally:
+    """
+    Answers :class:`AskTally`.
+
+    Attributes:
+        request_id: Of the question.
+        seconds: For how long the node has run.
+        served: Bytes that it has sent to clients since.
+        store: Bytes that it has read of the store since.
+    """
+
+    request_id: int
+    seconds: int
+    served: int
+    store: int
+
+
+@attrs.frozen
 class FindObject:
     """
     Asks the home of an object for its record.

@@ -23,6 +23,7 @@ from eliop2p.wire.cluster_events import (
     MAX_RECORD_LISTED,
     MAX_UPDATES,
     AskHolders,
+    AskTally,
     FindObject,
     ForgetObject,
     FoundObject,
@@ -36,6 +37,7 @@ from eliop2p.wire.cluster_events import (
     Rumour,
     Standing,
     ToldHolders,
+    ToldTally,
 )
 from eliop2p.wire.events import (
     MAX_BATCH,
@@ -225,6 +227,15 @@ FRAMES = (
         _REQUEST,
         ("names", several(name(), MAX_NAMED)),
         ("held", several(_HELD, MAX_ASKED)),
+    ),
+    _frame(27, AskTally, _REQUEST),
+    _frame(
+        28,
+        ToldTally,
+        _REQUEST,
+        ("seconds", number(8)),
+        ("served", number(8)),
+        ("store", number(8)),
     ),
 )
 """

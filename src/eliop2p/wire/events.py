@@ -13,6 +13,7 @@ import attrs
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.wire.cluster_events import (
     AskHolders,
+    AskTally,
     FindObject,
     ForgetObject,
     FoundObject,
@@ -23,6 +24,7 @@ from eliop2p.wire.cluster_events import (
     PublishObject,
     Rumour,
     ToldHolders,
+    ToldTally,
 )
 
 MAJOR = 1
@@ -357,4 +359,6 @@ Message = (
     | ListedObjects
     | AskHolders
     | ToldHolders
+    | AskTally
+    | ToldTally
 )

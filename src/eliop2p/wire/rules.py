@@ -8,6 +8,7 @@ import attrs
 
 from eliop2p.wire.cluster_events import (
     AskHolders,
+    AskTally,
     FindObject,
     ForgetObject,
     FoundObject,
@@ -18,6 +19,7 @@ from eliop2p.wire.cluster_events import (
     PublishObject,
     Rumour,
     ToldHolders,
+    ToldTally,
 )
 from eliop2p.wire.events import (
     Cancel,
@@ -38,8 +40,8 @@ from eliop2p.wire.events import (
     Proof,
 )
 
-Question = Locate | FindObject | Probe | ListObjects | AskHolders
-Reply = Located | FoundObject | Probed | ListedObjects | ToldHolders
+Question = Locate | FindObject | Probe | ListObjects | AskHolders | AskTally
+Reply = Located | FoundObject | Probed | ListedObjects | ToldHolders | ToldTally
 """
 Requests that one message answers, and those messages.
 """
@@ -76,6 +78,7 @@ ANSWERS: dict[type[Message], frozenset[type[Message]]] = {
     Probe: frozenset({Probed, Fail}),
     ListObjects: frozenset({ListedObjects, Fail}),
     AskHolders: frozenset({ToldHolders, Fail}),
+    AskTally: frozenset({ToldTally, Fail}),
     Ping: frozenset({Pong}),
 }
 """

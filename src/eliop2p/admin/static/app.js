@@ -43,10 +43,8 @@ function rows(id, list, none) {
 }
 
 function figures(frame) {
-  const { served, origin_bytes: store, members, control_plane: plane } = frame.status;
+  const { served, members, control_plane: plane } = frame.status;
   const total = SOURCES.reduce((sum, name) => sum + (served[name] || 0), 0);
-  set("amplification", total ? (store / total).toFixed(3) : "-");
-  set("amplification-of", total ? `${bytes(store)} read of the store for ${bytes(total)} served, by this node` : "this node has served nothing yet");
   const now = chart.now();
   const rate = now.reduce((sum, each) => sum + each, 0);
   set("rate", `${bytes(rate)}/s`);
@@ -60,6 +58,24 @@ function figures(frame) {
     item.append(element("i"), `${NAMES[name]} ${bytes(now[index])}/s, ${bytes(served[name] || 0)} in all`);
     return item;
   }));
+}
+
+const perByte = (tally) => (tally.served ? (tally.store / tally.served).toFixed(3) : "-");
+
+// What the whole cluster read of its store, as far as nodes have told.
+function cluster(shown) {
+  const { covered, members, total, recent } = shown;
+  const who = `${covered} of ${members} ${members === 1 ? "node" : "nodes"}`;
+  set("amplification", perByte(total));
+  set("amplification-of", total.served
+    ? `the cluster: ${bytes(total.store)} of the store for ${bytes(total.served)} served by ${who}; in the last minute ${perByte(recent)}`
+    : `${who} counted: nothing served yet`);
+  at("amplification-of").className = covered < members ? "small warn" : "small";
+  set("nodes-of", covered > shown.nodes.length ? `The ${shown.nodes.length} that read most of the store, of ${who}.` : `${who}, those that read most of the store first.`);
+  rows("nodes", shown.nodes.map(({ node_id: name, total: all, recent: late }) => [
+    name, bytes(all.served), bytes(all.store), perByte(all),
+    bytes(late.served), bytes(late.store), perByte(late), duration(all.seconds),
+  ]), "no node has told yet");
 }
 
 function standing(peers) {
@@ -170,6 +186,7 @@ function show(frame) {
   if (!status.ready) { state("starting", "warn"); } else if (degraded) { state("degraded", "warn"); } else { state("healthy", "good"); }
   if (frame.sample) { chart.add(frame.sample); }
   figures(frame);
+  cluster(frame.cluster);
   const moving = Boolean(frame.running && frame.running.running);
   map(at("map"), status.members, status.node_id, frame.feeds, standing(frame.peers), moving);
   distribution(frame.running);
