@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from eliop2p.cli.local_cluster import LocalCluster
 from tests.functional.browser import Page, browser, chromium
+from tests.functional.conftest import Store
 from tests.functional.one_node import OBJECT, OneNode, make_node
+from tests.functional.stores.store import client
+from tests.functional.test_cluster import HEADS, PIECE, make_object, read_whole
 
 SIZES = ((1440, 900), (390, 844))
 TOKEN = "0p3r4t0r0p3r4t0r0p3r4t0r"
@@ -97,6 +101,30 @@ class TestDashboard:
         page.value(f"document.querySelector('[data-name=\"{name}\"]').click()")
         page.until("document.querySelectorAll('#chunks tr').length == 5", "explained")
         assert "there is no other node" in page.text("#chunks")
+        assert page.complaints == []
+
+    def test_cluster(self, store: Store, cluster: LocalCluster, page: Page) -> None:
+        """
+        The page of one node says what all nodes read of the store for what they served,
+        as counted outside of them, and when one does not tell.
+        """
+        size = 24 * PIECE
+        make_object(store, "watched", size)
+        before = store.counter.sent
+        for node in cluster.nodes:
+            read_whole(client(node.url, store.alice), "watched")
+        read = store.counter.sent - before
+        page.open(f"{cluster.nodes[0].admin_url}/", *SIZES[0])
+        page.until(
+            "document.getElementById('amplification-of').innerText"
+            ".includes('served by 3 of 3 nodes')",
+            "all nodes have told",
+        )
+        shown = float(page.text("#amplification"))
+        assert abs(shown - read / (3 * size)) < 0.001 + HEADS / size
+        assert page.value("document.querySelectorAll('#nodes tr').length") == 3
+        for node in cluster.nodes:
+            assert node.name in page.text("#nodes")
         assert page.complaints == []
 
     def test_can_be_used_without_a_mouse(self, node: OneNode, page: Page) -> None:
