@@ -113,7 +113,7 @@ class PagesTests(SynchronousTestCase):
         What the store said of the client is told in a word.
         """
         for status, word in ((403, "refused"), (0, "unreachable"), (206, "granted")):
-            self.trail.asked = [(status, 0.1)]
+            self.trail.asked = [(status, 0.1, "")]
             self.assertEqual(self.ask("/api/v1/explain/id1")[1]["auth"], word)
 
     def test_running(self) -> None:

@@ -52,6 +52,7 @@ SECTIONS: dict[str, list[list[str]]] = {
         keys(explain.RequestFields, explain.SummaryFields),
         keys(explain.ChunkFields),
         keys(explain.StepFields),
+        keys(explain.AskFields),
     ],
     "GET /api/v1/events": [],
     "POST /api/v1/evict": [attributes(Evicted)],

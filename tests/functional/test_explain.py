@@ -2,16 +2,19 @@
 What a cluster says of a cold read, against what was counted outside of it.
 """
 
+import http.client
 import json
+import re
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from botocore.client import BaseClient
 
 from eliop2p.cli.local_cluster import LocalCluster, LocalNode
 from tests.functional.conftest import BUCKET, Store
-from tests.functional.one_node import fetch, run
+from tests.functional.one_node import OBJECT, OneNode, fetch, make_node, run
 from tests.functional.stores.store import client
 from tests.functional.test_cluster import HEADS, make_object, metric
 
@@ -199,3 +202,45 @@ class TestExplain:
         assert "X-Elio-Request-Id" in ran.stderr
         ran = run("eliop2p", "explain", "../status", "--admin", url)
         assert ran.returncode == 64
+
+    def test_node_in_front_of_a_node(self, tmp_path: Path) -> None:
+        """
+        A client hears one name of its request, that of the node that it asked; from
+        there an explanation leads to the node behind, cold, warm and in errors.
+        """
+        (tmp_path / "back").mkdir()
+        (tmp_path / "front").mkdir()
+        back = make_node(tmp_path / "back", bytes(3 * PIECE))
+        front = make_node(tmp_path / "front")
+        front.configure(storage={"type": "s3", "endpoint": back.url})
+        try:
+            back.start()
+            front.start()
+            for path, cache in ((OBJECT, "MISS"), (OBJECT, "HIT"), ("b/no", "BYPASS")):
+                name, behind = self.names(front, path, cache)
+                there = fetch(f"{back.admin}/api/v1/explain/{behind}")
+                assert there[0] == 200
+                assert json.loads(there[1])["target"] == f"/{path}"
+                assert behind != name
+        finally:
+            front.close()
+            back.close()
+
+    def names(self, front: OneNode, path: str, cache: str) -> tuple[str, str]:
+        """
+        Read through a node, and tell what it and the node behind call the request.
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", front.ports.proxy)
+        connection.request("GET", f"/{path}")
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        for header in ("X-Elio-Request-Id", "X-Cache"):
+            assert len(answer.msg.get_all(header, [])) == 1
+        assert answer.headers["X-Cache"] == cache
+        assert len(answer.msg.get_all("X-Elio-Source", [])) <= 1
+        name = answer.headers["X-Elio-Request-Id"]
+        ran = run("eliop2p", "explain", name, "--admin", front.admin)
+        assert ran.returncode == 0
+        (behind,) = re.findall(r"a node that calls it (\w+)", ran.stdout)
+        return name, behind

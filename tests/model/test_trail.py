@@ -125,7 +125,7 @@ class RequestTests(SynchronousTestCase):
         made = trail(1)
         for number in range(MAX_ASKED + 5):
             made.ask(number, 0.1)
-        self.assertEqual([status for status, _ in made.asked], [*range(MAX_ASKED)])
+        self.assertEqual([status for status, *_ in made.asked], [*range(MAX_ASKED)])
 
 
 class TrailsTests(SynchronousTestCase):

@@ -18,9 +18,11 @@ from eliop2p.proxy.heads import (
     hit_head,
     insists_on,
     learn,
+    onward,
     parse_kept,
     settle_oss,
     settle_s3,
+    upstream_id,
 )
 from eliop2p.proxy.part_style import PartStyle
 from eliop2p.proxy.request import ReadObject
@@ -56,6 +58,47 @@ def replaced(head: ResponseHead, *headers: Header) -> ResponseHead:
     """
     names = frozenset(name.lower() for name, _ in headers)
     return head.without(names).adding(*headers)
+
+
+class OnwardTests(SynchronousTestCase):
+    """
+    What of an answer goes on to clients.
+    """
+
+    def test_store(self) -> None:
+        """
+        A store's head goes on as it is, but for what belongs to the connection; so does
+        what a cache that is no node says of itself.
+        """
+        head = WHOLE.adding((b"X-Cache", b"Hit from afar"))
+        self.assertEqual(onward(head.adding((b"Connection", b"close"))), head)
+        self.assertEqual(upstream_id(head), "")
+
+    def test_node(self) -> None:
+        """
+        What another node says of its own work does not, but its name for the request is
+        known; one that no node would give is none.
+        """
+        said = (
+            (b"X-Cache", b"MISS"),
+            (b"X-Elio-Request-Id", b"00ff"),
+            (b"X-Elio-Source", b"memory=1"),
+        )
+        head = WHOLE.adding(*said)
+        self.assertEqual(onward(head), WHOLE)
+        self.assertEqual(upstream_id(head), "00ff")
+        for odd in (b"", b"a b", b"\xff", b"<x>"):
+            forged = WHOLE.adding((b"X-Elio-Request-Id", odd))
+            self.assertEqual(upstream_id(forged), "")
+
+    def test_kept(self) -> None:
+        """
+        None of it is remembered.
+        """
+        head = WHOLE.adding((b"X-Elio-Request-Id", b"00ff"), (b"X-Cache", b"HIT"))
+        learnt = learn(plan(), head, 10)
+        assert learnt is not None
+        self.assertEqual(parse_kept(learnt[0].head), WHOLE)
 
 
 class LearnTests(SynchronousTestCase):

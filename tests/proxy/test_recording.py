@@ -103,7 +103,7 @@ class RecordingTests(SynchronousTestCase):
             else:
                 waiting.errback(OriginUnavailable("gone"))
                 self.failureResultOf(asking, OriginUnavailable)
-        self.assertEqual(self.trail().asked, [(304, 0.25), (0, 1.0)])
+        self.assertEqual(self.trail().asked, [(304, 0.25, ""), (0, 1.0, "")])
 
 
 class TargetTests(SynchronousTestCase):

@@ -80,6 +80,7 @@ class AskFields(TypedDict):
 
     status: int
     seconds: float
+    request_id: str
 
 
 class RequestFields(SummaryFields):
@@ -195,8 +196,8 @@ def explanation(trail: RequestTrail) -> RequestFields:
     return {
         **summary(trail),
         "store": [
-            {"status": status, "seconds": round(seconds, 6)}
-            for status, seconds in trail.asked
+            {"status": status, "seconds": round(seconds, 6), "request_id": name}
+            for status, seconds, name in trail.asked
         ],
         "chunks": [_chunk(chunk) for chunk in trail.chunks],
         "chunks_left_out": trail.chunks_left_out,

@@ -29,11 +29,15 @@ def _result(answer: dict[str, Any]) -> str:
     return f"{int(answer['status']) or 'no answer'}{cache}"
 
 
+def _asked(question: dict[str, Any]) -> str:
+    took = readable_moment(question["seconds"])
+    name = printable(question["request_id"])
+    another = f" (a node that calls it {name})" if name else ""
+    return f"{int(question['status']) or 'no answer'} in {took}{another}"
+
+
 def _store(answer: dict[str, Any]) -> str:
-    asked = [
-        f"{int(each['status']) or 'no answer'} in {readable_moment(each['seconds'])}"
-        for each in answer["store"]
-    ]
+    asked = [_asked(each) for each in answer["store"]]
     return f"{printable(answer['auth'])}: {', '.join(asked) or 'no question'}"
 
 

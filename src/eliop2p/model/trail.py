@@ -178,8 +178,9 @@ class RequestTrail:
         seconds: Seconds until it ended; -1 while it runs.
         sent: Body bytes handed over.
         error: What went wrong, empty when nothing did.
-        asked: Questions to the store: the status of the answer, 0 for none, and the
-            seconds until its head was there.
+        asked: Questions to the store: the status of the answer, 0 for none, the seconds
+            until its head was there, and what another node calls the request that
+            answered in the store's place.
         chunks: The chunks of the answer.
         kept: What it counted for when it was put aside, in bytes.
         more: Bytes by source of the chunks that are not in chunks.
@@ -204,7 +205,7 @@ class RequestTrail:
         self.first = self.seconds = -1.0
         self.sent = 0
         self.error = ""
-        self.asked: list[tuple[int, float]] = []
+        self.asked: list[tuple[int, float, str]] = []
         self.chunks: list[ChunkTrail] = []
         self.more: dict[str, int] | None = None
         self.chunks_left_out = self.kept = 0
@@ -219,12 +220,12 @@ class RequestTrail:
                 return value.decode("latin-1").lower()
         return ""
 
-    def ask(self, status: int, seconds: float) -> None:
+    def ask(self, status: int, seconds: float, name: str = "") -> None:
         """
         The store was asked.
         """
         if len(self.asked) < MAX_ASKED:
-            self.asked.append((status, seconds))
+            self.asked.append((status, seconds, name))
 
     def add(self, chunk: ChunkTrail) -> None:
         """

@@ -45,6 +45,9 @@ _NOT_ANEW = HOP_BY_HOP | {b"transfer-encoding", b"trailer", b"vary"}
 
 _NEVER_KEPT = (b"x-amz-server-side-encryption-customer-algorithm", b"set-cookie")
 
+_REQUEST_ID = b"x-elio-request-id"
+_NODES_OWN = HOP_BY_HOP | {_REQUEST_ID, b"x-elio-source"}
+
 _WHOLE_ONLY = b"x-amz-checksum-"
 
 
@@ -59,6 +62,26 @@ def _storable(head: ResponseHead) -> bool:
         # Compressed for this client, perhaps; the object itself may not be.
         return False
     return b"no-store" not in head.tokens(b"cache-control")
+
+
+def upstream_id(head: ResponseHead) -> str:
+    """
+    Give the name that a node which answered in the store's place has for the request;
+    empty when it was the store itself, or the name is none that a node would give.
+    """
+    name = (head.get(_REQUEST_ID) or b"")[:64].decode("latin-1")
+    return name if name.isascii() and name.isalnum() else ""
+
+
+def onward(head: ResponseHead) -> ResponseHead:
+    """
+    Leave out what must not be relayed, and what a node that answered in the store's
+    place says of its own work: to the client it is this node that speaks of its own.
+    """
+    names = _NODES_OWN
+    if head.get(_REQUEST_ID) is not None:
+        names |= {b"x-cache"}
+    return head.without(names)
 
 
 def _extent(head: ResponseHead) -> tuple[Interval, int] | None:
@@ -133,7 +156,7 @@ def learn(
             return None
     elif plan.range is not None or head.status != 200:
         return None
-    kept = head.without(HOP_BY_HOP).serialize()
+    kept = onward(head).serialize()
     if len(kept) + len(plan.key.key) + 1024 > MAX_RECORD:
         return None
     record = ObjectRecord(

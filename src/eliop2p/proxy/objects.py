@@ -19,7 +19,7 @@ from eliop2p.base.errors import (
     WrongAnswer,
 )
 from eliop2p.base.metrics import Metrics
-from eliop2p.http1.message import HOP_BY_HOP, RequestHead, ResponseHead
+from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.http1.signature import usable_until
 from eliop2p.interfaces import IChunkParts, IChunkReader, IOrigin, IOriginResponse
 from eliop2p.model.chunk import MIB
@@ -34,6 +34,7 @@ from eliop2p.proxy.heads import (
     hit_head,
     insists_on,
     learn_settled,
+    onward,
     parse_kept,
 )
 from eliop2p.proxy.integrity import ObjectChecks
@@ -204,7 +205,7 @@ class ObjectReads:
         """
         Use an answer that may carry bytes of the object.
         """
-        head = response.head
+        head = onward(response.head)
         learnt = self._learn(read, head)
         if learnt is None:
             return await self._relay(read, response)
@@ -294,7 +295,7 @@ class ObjectReads:
         exchange, before = read.exchange, read.exchange.sent
         if not exchange.begun:
             exchange.begin(
-                response.head.without(HOP_BY_HOP),
+                onward(response.head),
                 (b"X-Cache", b"MISS"),
                 (b"X-Elio-Source", b"memory=0 disk=0 pending=%d" % part.length),
             )

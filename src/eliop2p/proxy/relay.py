@@ -7,9 +7,10 @@ from collections import deque
 from twisted.internet.defer import CancelledError, Deferred
 from zope.interface import implementer
 
-from eliop2p.http1.message import HOP_BY_HOP, Header, RequestHead
+from eliop2p.http1.message import Header, RequestHead
 from eliop2p.interfaces import IBodyReceiver, IBodySource, IOrigin, IOriginResponse
 from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.heads import onward, upstream_id
 
 
 @implementer(IBodyReceiver)
@@ -81,7 +82,7 @@ async def relay_answer(
     """
     if ends_with_connection(exchange.head, response):
         exchange.close_after = True
-    exchange.begin(response.head.without(HOP_BY_HOP), *added)
+    exchange.begin(onward(response.head), *added)
     pieces = BodyPieces(response)
     try:
         response.deliver(pieces)
@@ -116,7 +117,7 @@ async def ask_origin(
     """
     trail, begun = exchange.trail, exchange.seconds()
     asked = origin.request(head, body, exchange.interim)
-    status = 0
+    status, name = 0, ""
     try:
         response = await asked
     except CancelledError:
@@ -124,8 +125,8 @@ async def ask_origin(
             body.stop()
         raise
     else:
-        status = response.head.status
+        status, name = response.head.status, upstream_id(response.head)
         return response
     finally:
         if trail is not None:
-            trail.ask(status, exchange.seconds() - begun)
+            trail.ask(status, exchange.seconds() - begun, name)

@@ -68,13 +68,13 @@ function cluster(shown) {
   const who = `${covered} of ${members} ${members === 1 ? "node" : "nodes"}`;
   set("amplification", perByte(total));
   set("amplification-of", total.served
-    ? `the cluster: ${bytes(total.store)} of the store for ${bytes(total.served)} served by ${who}; in the last minute ${perByte(recent)}`
+    ? `the cluster: ${bytes(total.store)} of the store for ${bytes(total.served)} served by ${who}; ${recent.served ? `${perByte(recent)} in the last minute` : "nothing in the last minute"}`
     : `${who} counted: nothing served yet`);
   at("amplification-of").className = covered < members ? "small warn" : "small";
   set("nodes-of", covered > shown.nodes.length ? `The ${shown.nodes.length} that read most of the store, of ${who}.` : `${who}, those that read most of the store first.`);
   rows("nodes", shown.nodes.map(({ node_id: name, total: all, recent: late }) => [
     name, bytes(all.served), bytes(all.store), perByte(all),
-    bytes(late.served), bytes(late.store), perByte(late), duration(all.seconds),
+    bytes(late.served), bytes(late.store), duration(all.seconds),
   ]), "no node has told yet");
 }
 
@@ -165,7 +165,7 @@ async function explain(name) {
     rows("chunks", [], "");
     return;
   }
-  const asked = found.store.map((each) => `${each.status || "no answer"} in ${moment(each.seconds)}`).join(", ");
+  const asked = found.store.map((each) => `${each.status || "no answer"} in ${moment(each.seconds)}${each.request_id ? ` (a node that calls it ${each.request_id})` : ""}`).join(", ");
   set("why-of", `${found.method} ${found.target}; the store: ${found.auth}${asked ? `, ${asked}` : ""}${found.error ? `; ${found.error}` : ""}`);
   rows("chunks", found.chunks.map((chunk) => [
     String(chunk.index), `${chunk.source} ${chunk.peer}`.trim(), bytes(chunk.bytes), moment(chunk.waited),
