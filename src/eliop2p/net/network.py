@@ -7,8 +7,14 @@ import socket
 from collections.abc import Callable
 
 from twisted.internet import error
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    wrapClientTLS,
+)
 from twisted.internet.interfaces import (
     IListeningPort,
     IOpenSSLClientConnectionCreator,
@@ -108,11 +114,22 @@ class ReactorNetwork:
         def timed_out(_result: object, _timeout: float) -> Failure:
             return Failure(error.TimeoutError())
 
-        endpoint = HostnameEndpoint(self._reactor, host, port, timeout)
+        endpoint = self._endpoint(host, port, timeout)
         connecting = Deferred.fromCoroutine(
             self._connect(endpoint, factory, host if tls else "")
         )
         return connecting.addTimeout(timeout, IReactorTime(self._reactor), timed_out)
+
+    def _endpoint(self, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
+        """
+        Say how a host is reached. An address is tried at once; of a name's addresses
+        the next is waited for, even when there is none.
+        """
+        if isIPAddress(host):
+            return TCP4ClientEndpoint(self._reactor, host, port, timeout)
+        if isIPv6Address(host):
+            return TCP6ClientEndpoint(self._reactor, host, port, timeout)
+        return HostnameEndpoint(self._reactor, host, port, timeout)
 
     async def _connect(
         self,
