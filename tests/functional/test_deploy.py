@@ -10,12 +10,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from eliop2p.base.config import load_node_config
 from eliop2p.base.config_keys import BY_PATH
 from eliop2p.base.metric_table import TABLE
+from tests.functional.chart import Chart, ChartError
 from tests.functional.documents import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -166,18 +168,54 @@ class TestDocker:
         assert "\nUSER 10001\n" in text
 
 
-def rendered(*settings: str) -> list[dict[str, Any]]:
+def rendered(values: dict[str, Any]) -> list[dict[str, Any]]:
     """
-    Have helm make the manifests.
+    Make the manifests, without helm.
+    """
+    return Chart(CHART, values).manifests()
+
+
+def by_helm(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """
+    Have helm make them.
     """
     assert helm is not None
     ran = subprocess.run(
-        [helm, "template", "x", str(CHART), *settings],
+        [helm, "template", "x", str(CHART), "--values", "-"],
+        input=yaml.safe_dump(values),
         capture_output=True,
         text=True,
         check=True,
     )
     return [each for each in yaml.safe_load_all(ran.stdout) if each]
+
+
+def compared(made: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """
+    Put manifests in order, without what is drawn by lot or only has to be stable.
+    """
+    for each in made:
+        if each["kind"] == "Secret":
+            each["data"] = dict.fromkeys(each["data"])
+        template = each.get("spec", {}).get("template")
+        if template:
+            template["metadata"].pop("annotations")
+    return {each["kind"]: each for each in made}
+
+
+STORE = {"storage": {"endpoint": "http://minio:9000"}}
+MORE: tuple[dict[str, Any], ...] = (
+    STORE,
+    {
+        **STORE,
+        "existingSecret": "ours",
+        "nodeSelector": {"gpu": "yes"},
+        "tolerations": [{"operator": "Exists"}],
+        "controlPlane": {"storageClass": "fast"},
+        "image": {"tag": "7"},
+        "ports": {"proxy": 80},
+    },
+)
 
 
 class TestChart:
@@ -208,13 +246,12 @@ class TestChart:
         schema = json.loads((CHART / "values.schema.json").read_text())
         assert set(schema["properties"]) - {"global"} == set(values)
 
-    @pytest.mark.skipif(helm is None, reason="needs helm")
     def test_rendered(self, tmp_path: Path) -> None:
         """
         It renders; nobody runs as root but who hands the directory over; every volume
         that is mounted is declared; a node accepts its configuration.
         """
-        made = rendered("--set", "storage.endpoint=http://minio:9000")
+        made = rendered(STORE)
         kinds = sorted(each["kind"] for each in made)
         assert kinds == ["ConfigMap", "DaemonSet", "Secret", "Service", "StatefulSet"]
         by_kind = {each["kind"]: each for each in made}
@@ -248,11 +285,71 @@ class TestChart:
         parser.read_string(by_kind["ConfigMap"]["data"]["control.ini"])
         assert parser["control_plane"]["token_file"] == "/run/eliop2p/control-token"
 
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {},
+            {"storage": {"endpoint": "minio:9000"}},
+            {**STORE, "cache": {"memoryMb": 0}},
+            {**STORE, "cahce": {}},
+            {**STORE, "ports": {"proxy": "http"}},
+        ],
+        ids=str,
+    )
+    def test_values_are_checked(self, wrong: dict[str, Any]) -> None:
+        """
+        Values that are missing, mistyped or misspelt are refused.
+        """
+        with pytest.raises(jsonschema.ValidationError):
+            rendered(wrong)
+        if helm is not None:
+            with pytest.raises(subprocess.CalledProcessError):
+                by_helm(wrong)
+
+    @pytest.mark.parametrize("values", MORE)
+    def test_every_value_is_used(self, values: dict[str, Any]) -> None:
+        """
+        What is set is found in the manifests.
+        """
+        text = json.dumps(rendered(values))
+        for value in ("minio:9000", values.get("existingSecret", "x-eliop2p")):
+            assert value in text
+        if values is not STORE:
+            for value in ("eliop2p:7", '"gpu": "yes"', '"Exists"', '"fast"'):
+                assert value in text
+            assert "listen_port = 80\\n" in text
+            assert '"kind": "Secret"' not in text
+
+    @pytest.mark.parametrize(
+        ("file", "right", "wrong"),
+        [
+            ("daemonset.yaml", "{{- toYaml .Values.resources", "{{- toYaml .resources"),
+            ("daemonset.yaml", '"eliop2p.image"', '"eliop2p.imgae"'),
+            ("control.yaml", "{{- end }}", ""),
+            ("configmap.yaml", "nindent 4", "indent 4"),
+            ("secret.yaml", "{{- end }}", "{{- end }"),
+            ("_helpers.tpl", "runAsNonRoot: true", "runAsNonRoot true"),
+        ],
+    )
+    def test_a_broken_chart(
+        self, tmp_path: Path, file: str, right: str, wrong: str
+    ) -> None:
+        """
+        A mistake in a template is found without helm.
+        """
+        broken = tmp_path / "chart"
+        shutil.copytree(CHART, broken)
+        path = broken / "templates" / file
+        text = path.read_text()
+        assert right in text
+        path.write_text(text.replace(right, wrong))
+        with pytest.raises((ChartError, yaml.YAMLError)):
+            Chart(broken, STORE).manifests()
+
     @pytest.mark.skipif(helm is None, reason="needs helm")
-    def test_store_is_needed(self) -> None:
+    @pytest.mark.parametrize("values", MORE)
+    def test_as_helm_does(self, values: dict[str, Any]) -> None:
         """
-        Without a store the chart says which value is missing.
+        The manifests are those that helm makes.
         """
-        with pytest.raises(subprocess.CalledProcessError) as caught:
-            rendered()
-        assert "endpoint" in caught.value.stderr
+        assert compared(rendered(values)) == compared(by_helm(values))
