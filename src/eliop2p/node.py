@@ -30,7 +30,7 @@ from eliop2p.node_metrics import Counted, observe_node
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm, make_gossip
-from eliop2p.parts import Surroundings, make_chunks
+from eliop2p.parts import Surroundings, make_chunks, trace_requests
 from eliop2p.planes import make_steered
 from eliop2p.proxy.heads import settle_oss, settle_s3
 from eliop2p.proxy.integrity import ObjectChecks
@@ -72,6 +72,11 @@ class Node(MultiService):
         self.metrics = Metrics()
         self.trails = Trails(config.admin.explain_requests, TRAIL_BYTES)
         self.me = describe_node(config, node_name(config, self._directory, world.rng))
+        tracing = trace_requests(
+            config.tracing, self.me.node_id, self.trails, world.worker
+        )
+        if tracing is not None:
+            tracing.setServiceParent(self)
         self.origin, self._stores = make_stores(
             config, world.network, world.worker, world.clock
         )

@@ -6,11 +6,13 @@ import random
 from collections.abc import Callable
 
 import attrs
+from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IAgent
 
 from eliop2p.base.config import NodeConfig
-from eliop2p.base.config_sections import CacheConfig
+from eliop2p.base.config_sections import CacheConfig, TracingConfig
+from eliop2p.base.errors import StartError
 from eliop2p.base.metrics import Metrics
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.registry import find_backend
@@ -25,6 +27,7 @@ from eliop2p.interfaces import (
     IWorker,
 )
 from eliop2p.model.chunk import ChunkId
+from eliop2p.model.trail import Trails
 
 
 @attrs.frozen
@@ -100,3 +103,32 @@ def _settings(cache: CacheConfig, size: int, path: str) -> BackendSettings:
         cache.min_free,
         cache.scrub_rate,
     )
+
+
+def trace_requests(
+    config: TracingConfig, node_id: str, trails: Trails, worker: IWorker
+) -> IService | None:
+    """
+    Have requests traced, if they are to be.
+
+    Returns:
+        What sends the traces, to be run; None for nothing.
+
+    Raises:
+        StartError: What it takes is not installed.
+    """
+    if config.endpoint is None:
+        return None
+    try:
+        from eliop2p import tracing  # noqa: PLC0415  its package may be missing
+    except ImportError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        raise StartError(
+            "[tracing] endpoint is set, and the package for it is not installed: "
+            "pip install 'eliop2p[otel]'"
+        ) from None
+    processor = tracing.to_collector(config.endpoint)
+    made = tracing.Tracing(node_id, config.sample_ratio, processor, worker)
+    trails.watcher = made.ended
+    return made

@@ -23,6 +23,7 @@ from eliop2p.base.config_sections import (
     P2PConfig,
     ProxyConfig,
     StorageConfig,
+    TracingConfig,
 )
 from eliop2p.base.config_sources import (
     Given,
@@ -54,6 +55,7 @@ class NodeConfig:
     storage: StorageConfig
     limits: LimitsConfig
     admin: AdminConfig
+    tracing: TracingConfig
 
 
 @attrs.frozen
@@ -250,6 +252,7 @@ def load_node_config(
         storage=build_section(StorageConfig, "storage", values),
         limits=build_section(LimitsConfig, "limits", values),
         admin=build_section(AdminConfig, "admin", values),
+        tracing=build_section(TracingConfig, "tracing", values),
     )
     storage, admin = config.storage, config.admin
     if storage.type == "local":

@@ -20,6 +20,7 @@ from eliop2p.base.config_sections import (
     P2PConfig,
     ProxyConfig,
     StorageConfig,
+    TracingConfig,
 )
 
 ENVIRONMENT_PREFIX = "ELIOP2P_"
@@ -96,6 +97,7 @@ SECTIONS: dict[str, type[attrs.AttrsInstance]] = {
     "storage": StorageConfig,
     "limits": LimitsConfig,
     "admin": AdminConfig,
+    "tracing": TracingConfig,
 }
 """
 The class of each section, in the order in which they are shown.

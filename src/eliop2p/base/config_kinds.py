@@ -212,6 +212,18 @@ def parse_endpoint(
     return Endpoint(parts.scheme, _parse_host(parts.hostname), port)
 
 
+OTLP_PORT = 4318
+"""
+The port on which collectors take OTLP over HTTP.
+"""
+
+
+def _parse_collector(text: str) -> Endpoint | None:
+    if not text:
+        return None
+    return parse_endpoint(text, ("http", "https"), default_port=OTLP_PORT)
+
+
 def _words(text: str) -> list[str]:
     """
     Cut a list at blanks, line ends and commas.
@@ -319,6 +331,7 @@ HOST = Kind("host", _parse_host)
 TEXT = Kind("text", str)
 CONTROL_ENDPOINT = Kind("host, host:port or http://host:port", _parse_control_endpoint)
 ENDPOINTS = Kind("http(s)://host[:port], separated by blanks", _parse_endpoints)
+COLLECTOR = Kind("http(s)://host[:port]", _parse_collector)
 DOMAINS = Kind("host names, separated by blanks", _parse_domains)
 CUSTOM_HOSTS = Kind("host=bucket, separated by blanks", _parse_custom_hosts)
 SWITCH = Kind("on, off", _parse_switch)

@@ -338,3 +338,22 @@ class AdminConfig:
         "How many of the last requests `eliop2p explain` knows; 0 to note none.",
     )
     token: Secret | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TracingConfig:
+    """
+    Traces of how requests are answered.
+    """
+
+    endpoint: Endpoint | None = declare(  # noqa: RUF009  a field, not its value
+        kinds.COLLECTOR,
+        "",
+        "Where traces go, to a collector that takes OTLP over HTTP; nowhere if empty. "
+        "Needs eliop2p[otel].",
+    )
+    sample_ratio: float = declare(
+        kinds.decimal(0, 1),
+        "1",
+        "Part of the requests that are traced, of those whose client has not decided.",
+    )

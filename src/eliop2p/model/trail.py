@@ -6,6 +6,7 @@ request out of memory must not pay for what hardly anybody looks at.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import attrs
 
@@ -26,8 +27,8 @@ How many questions to the store are kept of one request.
 """
 
 REQUEST_BYTES = 1024
-CHUNK_BYTES = 320
-STEP_BYTES = 352
+CHUNK_BYTES = 352
+STEP_BYTES = 384
 """
 What one of each takes in memory at most, apart from the text of the request line.
 """
@@ -73,6 +74,7 @@ class Step:
         bytes: How many bytes of the chunk it brought.
         seconds: How long it took.
         intake: What it brought in vain.
+        began: When it was tried, in seconds since the epoch.
     """
 
     what: str
@@ -82,6 +84,7 @@ class Step:
     bytes: int
     seconds: float
     intake: Intake = attrs.field(factory=Intake)
+    began: float = 0.0
 
 
 class Arrival:
@@ -110,8 +113,9 @@ class Arrival:
         self.retries += step.what != "home" and step.outcome != "done"
         if self.steps and step.what == self.steps[-1].what == "home":
             # Homes are asked again and again while there is nothing to do but wait.
-            seconds = self.steps.pop().seconds + step.seconds
-            step = attrs.evolve(step, seconds=seconds)
+            last = self.steps.pop()
+            seconds = last.seconds + step.seconds
+            step = attrs.evolve(step, seconds=seconds, began=last.began)
         if len(self.steps) == MAX_STEPS:
             self.steps.remove(min(self.steps, key=_weight))
             self.left_out += 1
@@ -133,9 +137,11 @@ class ChunkTrail:
         joined: Whether it was arriving already when this request came to it.
         waited: Seconds for which the answer stood still for it.
         arrival: How it came, None when a tier held it.
+        ended: When the last of it was handed over, in seconds since the epoch; 0 when
+            that is not known.
     """
 
-    __slots__ = ("arrival", "bytes", "index", "joined", "source", "waited")
+    __slots__ = ("arrival", "bytes", "ended", "index", "joined", "source", "waited")
 
     def __init__(
         self,
@@ -146,7 +152,9 @@ class ChunkTrail:
         joined: bool,
         waited: float,
         arrival: Arrival | None,
+        ended: float = 0.0,
     ) -> None:
+        self.ended = ended
         self.index = index
         self.bytes = size
         self.source = source
@@ -185,11 +193,13 @@ class RequestTrail:
         kept: What it counted for when it was put aside, in bytes.
         more: Bytes by source of the chunks that are not in chunks.
         chunks_left_out: How many those are.
+        context: The client's ``traceparent`` and ``tracestate``; only where requests
+            are traced.
     """
 
     __slots__ = (
         *("added", "asked", "chunks", "chunks_left_out", "error", "first", "method"),
-        *("kept", "more"),
+        *("context", "kept", "more"),
         *("request_id", "seconds", "sent", "started", "status", "target"),
     )
 
@@ -209,6 +219,7 @@ class RequestTrail:
         self.chunks: list[ChunkTrail] = []
         self.more: dict[str, int] | None = None
         self.chunks_left_out = self.kept = 0
+        self.context: tuple[bytes, bytes] = (b"", b"")
 
     @property
     def cache(self) -> str:
@@ -260,10 +271,12 @@ class Trails:
 
     Attributes:
         used: Bytes that those kept take at most.
+        watcher: Told of each request that has ended; None where nobody wants to know.
     """
 
     def __init__(self, requests: int, size: int) -> None:
         self.used = 0
+        self.watcher: Callable[[RequestTrail], None] | None = None
         self._requests = requests
         self._size = size
         self._running: dict[str, RequestTrail] = {}
@@ -274,7 +287,7 @@ class Trails:
         """
         Whether anything is noted.
         """
-        return self._requests > 0
+        return self._requests > 0 or self.watcher is not None
 
     def __len__(self) -> int:
         return len(self._ended)
@@ -291,6 +304,8 @@ class Trails:
         """
         name = trail.request_id
         self._running.pop(name, None)
+        if self.watcher is not None:
+            self.watcher(trail)
         self._ended[name] = trail
         trail.kept = trail.size
         self.used += trail.kept

@@ -217,7 +217,7 @@ class Pursuit:
         """
         size = max(0, self._sink.filled - intake.start) if intake else 0
         seconds = self._means.clock.seconds() - begun
-        step = Step(what, name, outcome, why, size, seconds, intake or Intake())
+        step = Step(what, name, outcome, why, size, seconds, intake or Intake(), begun)
         self._sink.arrival.note(step)
 
     async def _locate(self) -> Located:

@@ -258,5 +258,6 @@ class BodyReader:
                     joined=reading.joined,
                     waited=waited,
                     arrival=reading.arrival,
+                    ended=exchange.seconds(),
                 )
             )

@@ -46,6 +46,11 @@ class Recording:
             shown_target(head.target),
             exchange.started,
         )
+        if self._trails.watcher is not None:
+            trail.context = (
+                head.get(b"traceparent") or b"",
+                head.get(b"tracestate") or b"",
+            )
         self._trails.begin(trail)
         return self._answer(exchange).addBoth(self._end, exchange, trail)
 
