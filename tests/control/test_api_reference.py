@@ -4,11 +4,13 @@ Tests for ``docs/reference/control-api.md``.
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.control.metrics import ControlMetrics
+from eliop2p.control.openapi import describe_api
 from eliop2p.control.registry import Registry
 from eliop2p.control.routes import ROUTES
 from tests.control.support import Server
@@ -20,6 +22,20 @@ _EXAMPLE = re.compile(
     r"(?P<status>[0-9]{3})\n(?P<answer>.*?)\n```",
     re.DOTALL,
 )
+
+
+def properties(schema: object) -> set[str]:
+    """
+    Find the names of all fields in a schema, at any depth.
+    """
+    found: set[str] = set()
+    if isinstance(schema, dict):
+        inner = schema.get("properties")
+        found = set(inner) if isinstance(inner, dict) else set()
+    values = schema.values() if isinstance(schema, dict) else schema
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return found
+    return found.union(*map(properties, values))
 
 
 class ReferenceTests(SynchronousTestCase):
@@ -59,6 +75,25 @@ class ReferenceTests(SynchronousTestCase):
         wanted = {route.title for route in ROUTES if route.name not in unshown}
         self.assertEqual(seen, wanted)
 
+    def test_fields(self) -> None:
+        """
+        Each section names every field that a request may have, and no request that it
+        shows has another.
+        """
+        parts = re.split(r"^## `(.+)`$", self.text, flags=re.MULTILINE)
+        sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+        paths = describe_api(ROUTES)["paths"]
+        assert isinstance(paths, dict)
+        for path, methods in paths.items():
+            for method, about in methods.items():
+                known = properties(about.get("requestBody", {}))
+                section = sections[f"{method.upper()} {path}"]
+                named = set(re.findall(r"[`\"](\w+)[`\"]", section))
+                self.assertLessEqual(known, named, path)
+                for example in _EXAMPLE.finditer(section):
+                    shown = set(re.findall(r'"(\w+)":', example["body"]))
+                    self.assertLessEqual(shown, known, path)
+
     def test_metrics(self) -> None:
         """
         The table of metrics is what Prometheus is told, with kind, labels and help.
@@ -71,5 +106,6 @@ class ReferenceTests(SynchronousTestCase):
             labels = ", ".join(f"`{label}`" for label in family.samples[0].labels)
             cells = (f"`{name}`", family.type, labels, family.documentation)
             rows.append("| " + " | ".join(cells).replace("|  |", "| |") + " |")
-        table = [line for line in self.text.splitlines() if "| `eliop2p_" in line]
+        last = self.text.partition("\n## `GET /metrics`")[2]
+        table = [line for line in last.splitlines() if line.startswith("| `")]
         self.assertEqual(table, rows)
