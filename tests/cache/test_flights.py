@@ -2,11 +2,14 @@
 Tests for :mod:`eliop2p.cache.flights`, through the chunk manager.
 """
 
+from twisted.internet.defer import Deferred
+
 from eliop2p.base.errors import (
     ChunkUnavailable,
     CorruptChunk,
     OriginUnavailable,
 )
+from eliop2p.interfaces import Fetched
 from eliop2p.testing.conformance import made_up
 from tests.cache.doubles import FakeOrigin, chunk_of
 from tests.cache.flight_case import LENGTH, FlightCase
@@ -44,6 +47,7 @@ class SingleFlightTests(FlightCase):
         second.close()
         self.assertFalse(self.source.fetches[0].cancelled)
         peer.close()
+        self.clock.advance(0)
         self.assertTrue(self.source.fetches[0].cancelled)
         self.assertEqual(self.manager.inflight, 0)
         self.assertRaises(ChunkUnavailable, self.source.fetches[0].send, b"late")
@@ -109,6 +113,26 @@ class SingleFlightTests(FlightCase):
         self.assertFalse(fetch.cancelled)
         self.clock.advance(0)
         self.assertTrue(fetch.cancelled)
+        self.assertEqual(self.manager.inflight, 0)
+
+    def test_closed_by_the_source(self) -> None:
+        """
+        A reader that goes because of what the source does, other than writing, has the
+        fetch cancelled once the source waits for something again.
+        """
+        asked, answered = Deferred[None](), Deferred[Fetched]()
+
+        async def fetch() -> Fetched:
+            await asked
+            reading.close()
+            return await answered
+
+        self.patch(self.source, "fetch", lambda *_: Deferred.fromCoroutine(fetch()))
+        reading = self.open(1)
+        asked.callback(None)
+        self.assertFalse(answered.called)
+        self.clock.advance(0)
+        self.assertTrue(answered.called)
         self.assertEqual(self.manager.inflight, 0)
 
     def test_stop(self) -> None:
@@ -191,11 +215,13 @@ class RoomTests(FlightCase):
         self.assertEqual(len(self.source.fetches), 3)
         self.assertEqual(self.source.fetches[2].sink.chunk.id, made_up(2)[0])
         readings[3].close()
+        self.clock.advance(0)
         self.source.serve(0, LENGTH, index=0)
         self.assertEqual(self.source.fetches[3].sink.chunk.id, made_up(4)[0])
         self.assertEqual(self.manager.inflight, 2 * LENGTH)
         for reading in readings:
             reading.close()
+        self.clock.advance(0)
         self.assertEqual(self.manager.inflight, 0)
 
     def test_large(self) -> None:
@@ -207,8 +233,10 @@ class RoomTests(FlightCase):
         second = self.successResultOf(self.manager.open(large, FakeOrigin()))
         self.assertEqual(len(self.source.fetches), 1)
         first.close()
+        self.clock.advance(0)
         self.assertEqual(len(self.source.fetches), 2)
         second.close()
+        self.clock.advance(0)
         self.assertEqual(self.manager.inflight, 0)
 
 

@@ -165,6 +165,7 @@ class InterruptedTests(PartsCase):
         self.source.fetches[-1].sink.source = "origin"
         self.source.fetches[-1].send(self.data[:100_000])
         reading.close()
+        self.clock.advance(0)
         self.assertEqual(self.manager.inflight, 0)
         again = self.fetch()
         self.assertEqual(self.source.fetches[-1].sink.filled, 100_000)

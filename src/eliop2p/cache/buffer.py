@@ -62,7 +62,6 @@ class ChunkBuffer:
 
     Attributes:
         source: Where the bytes come from, as their writer says.
-        writing: Whether readers are being told of bytes at this moment.
         arrival: Told of what is tried to fill it.
 
     Args:
@@ -82,7 +81,6 @@ class ChunkBuffer:
         self.chunk = chunk
         self.filled = 0
         self.source = ""
-        self.writing = False
         self.arrival = arrival or Arrival()
         self._worker = worker
         self._grown = grown
@@ -130,11 +128,7 @@ class ChunkBuffer:
         filled = self._extents.reach(0)
         if filled > self.filled:
             self.filled = filled
-            self.writing = True
-            try:
-                self._grown()
-            finally:
-                self.writing = False
+            self._grown()
 
     def supply(self, offset: int, data: memoryview) -> None:
         """

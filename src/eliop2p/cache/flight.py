@@ -77,13 +77,6 @@ class Flight:
         return self.buffer.filled if self.buffer else 0
 
     @property
-    def receiving(self) -> bool:
-        """
-        Whether the source is writing at this very moment.
-        """
-        return self.buffer is not None and self.buffer.writing
-
-    @property
     def view(self) -> memoryview:
         """
         The memory, to be read, of a chunk that has arrived.

@@ -69,6 +69,7 @@ class Flights:
         self._worker = worker
         self._keeper = keeper
         self._table: dict[ChunkId, Flight] = {}
+        self._unwanted: list[Flight] = []
         self._tasks = Tasks()
 
     def get(self, chunk_id: ChunkId) -> Flight | None:
@@ -94,6 +95,7 @@ class Flights:
         for flight in tuple(self._table.values()):
             if flight.fetched is None:
                 self._abandon(flight)
+        self._cancel_unwanted()
         await self._tasks.idle()
         await self.parts.stop()
 
@@ -210,17 +212,22 @@ class Flights:
             self._abandon(flight)
 
     def _abandon(self, flight: Flight) -> None:
+        """
+        Stop what brings a chunk that nobody reads any more. Not from within: a reader
+        may go because of what the very coroutine does that is to be cancelled, and one
+        that is running does not hear of it.
+        """
         self._forget(flight)
         flight.abandoned = True
-        if flight.receiving:
-            # The source is in the middle of write(), and must not be cancelled there.
-            self._clock.callLater(0, self._cancel, flight)
-        else:
-            self._cancel(flight)
+        if not self._unwanted:
+            self._clock.callLater(0, self._cancel_unwanted)
+        self._unwanted.append(flight)
 
-    def _cancel(self, flight: Flight) -> None:
-        if flight.waiting_on is not None:
-            flight.waiting_on.cancel()
+    def _cancel_unwanted(self) -> None:
+        unwanted, self._unwanted = self._unwanted, []
+        for flight in unwanted:
+            if flight.waiting_on is not None:
+                flight.waiting_on.cancel()
 
     def _forget(self, flight: Flight) -> None:
         if self._table.get(flight.chunk.id) is flight:
