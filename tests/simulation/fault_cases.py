@@ -19,9 +19,10 @@ from tests.simulation.cases import STREAMED_CHUNKS, Request, always, ask, made_u
 SMALL = 8 * 1024
 WINDOW = 4 * 1024
 
-SILENCE = 31.0
+TIMEOUTS = (3, 5, 30)
 """
-Seconds after which nodes have given up an answer of the store that does not come.
+Seconds without a byte after which nodes may give up an answer of the store: the
+default, and less, in which much less happens beside the reads.
 """
 
 FAULTS = {
@@ -173,11 +174,13 @@ class Faulty:
     Attributes:
         cluster: The cluster.
         seed: What to name in accusations.
+        timeout: Seconds without a byte after which nodes give up an answer.
         tally: Counts.
     """
 
     cluster: Cluster
     seed: int
+    timeout: int = 30
     tally: Tally = attrs.field(factory=Tally)
 
     def read(self, requests: list[Request], data: bytes) -> None:
@@ -198,7 +201,7 @@ class Faulty:
         self.cluster.store.choose = always(NO_FAULT)
         # What it said last of its objects may have been a lie, and answers may be under
         # way that will never come.
-        self.cluster.pass_time(SILENCE)
+        self.cluster.pass_time(self.timeout + 1.0)
         self.tally.wrong += [
             f"seed {self.seed}: {member.name} still fetches chunks for nobody"
             for member in self.cluster.members
@@ -237,11 +240,14 @@ class FaultCases:
     def __init__(self, directory: Path, seed: int) -> None:
         self._rng = random.Random(seed)
         directory.mkdir()
-        nodes = self._rng.randint(1, 4)
-        plan = Plan(nodes=nodes, seed=seed, chunk_size=SMALL, window=WINDOW)
+        nodes, timeout = self._rng.randint(1, 4), self._rng.choice(TIMEOUTS)
+        flags = {"storage.read_timeout_sec": str(timeout)}
+        plan = Plan(
+            nodes=nodes, seed=seed, chunk_size=SMALL, window=WINDOW, flags=flags
+        )
         self.cluster = Cluster(directory, plan)
         self.cluster.start()
-        self._faulty = Faulty(self.cluster, seed)
+        self._faulty = Faulty(self.cluster, seed, timeout)
         self.tally = self._faulty.tally
 
     def run(self, number: int) -> None:
