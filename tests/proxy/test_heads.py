@@ -14,6 +14,7 @@ from eliop2p.model.ranges import Interval, RangeSpec, parse_range
 from eliop2p.proxy.heads import (
     conditions,
     confirms,
+    contradicts,
     error_answer,
     hit_head,
     insists_on,
@@ -99,6 +100,40 @@ class OnwardTests(SynchronousTestCase):
         learnt = learn(plan(), head, 10)
         assert learnt is not None
         self.assertEqual(parse_kept(learnt[0].head), WHOLE)
+
+
+class HeadTests(SynchronousTestCase):
+    """
+    What the answer to a HEAD says of a belief.
+    """
+
+    def test_contradiction(self) -> None:
+        """
+        Another size, ETag, Last-Modified, version or metadata contradict a belief, and
+        so does that the object is gone; what is not said, and a refusal, do not.
+        """
+        found = learn(plan(), WHOLE, 64)
+        assert found is not None
+        belief = found[0]
+        silent = frozenset((b"content-length", b"etag", b"last-modified"))
+        for head, expected in (
+            (WHOLE, False),
+            (replaced(WHOLE, (b"x-amz-request-id", b"two")), False),
+            (replaced(WHOLE, (b"X-AMZ-Meta-Camelcase", b"kept")), False),
+            (WHOLE.without(silent), False),
+            (replaced(WHOLE, (b"Content-Length", b"99")), True),
+            (replaced(WHOLE, (b"ETag", b'"f"')), True),
+            (replaced(WHOLE, (b"Last-Modified", b"now")), True),
+            (WHOLE.adding((b"x-amz-version-id", b"v2")), True),
+            (replaced(WHOLE, (b"x-amz-meta-CamelCase", b"other")), True),
+            (WHOLE.without(frozenset((b"x-amz-meta-camelcase",))), True),
+            (WHOLE.adding((b"x-oss-meta-more", b"1")), True),
+            (ResponseHead(404, b"Not Found", WHOLE.headers), True),
+            (ResponseHead(403, b"Forbidden"), False),
+            (ResponseHead(304, b"Not Modified"), False),
+            (ResponseHead(503, b"Slow Down"), False),
+        ):
+            self.assertEqual(contradicts(belief, head), expected, head)
 
 
 class LearnTests(SynchronousTestCase):

@@ -16,6 +16,7 @@ from eliop2p.testing.simfaults import NO_FAULT, Fault
 from eliop2p.testing.simstore import Asked, SimStore, StoredObject
 from tests.proxy.test_service import KEY, ServiceCase
 from tests.proxy.wires import request as head_of
+from tests.simulation.cases import always
 
 PATH, OTHER = b"/bucket/key", b"/bucket/other"
 OLD, NEW = b"old" * 50_000, b"new!" * 40_000
@@ -230,6 +231,45 @@ class InvalidationTests(SynchronousTestCase):
         self.write(b"POST", PATH + b"?" + UPLOAD, body=b"<CompleteMultipartUpload/>")
         self.assertTrue(self.asked_anew())
         self.assert_reads(NEW)
+
+    def head(self) -> Answer:
+        """
+        HEAD the object through the first node.
+        """
+        member = self.cluster.members[0]
+        return self.cluster.wait(self.cluster.get(member, PATH, method=b"HEAD"))
+
+    def test_head(self) -> None:
+        """
+        A HEAD that shows what is known is no reason to ask anew.
+        """
+        self.assertEqual(self.head().status, 200)
+        self.assertFalse(self.asked_anew())
+
+    def test_head_shows_another(self) -> None:
+        """
+        An object that a HEAD shows to be another, or gone, behind the nodes' backs is
+        asked for anew.
+        """
+        for data in (NEW, OLD[1:], bytes(len(OLD))):
+            self.store.put(PATH, data)
+            self.assertEqual(self.head().status, 200)
+            self.assertTrue(self.asked_anew())
+            self.assert_reads(data)
+        self.store.ask(RequestHead(b"DELETE", PATH), b"")
+        self.assertEqual(self.head().status, 404)
+        self.assertTrue(self.asked_anew())
+        self.assert_reads(None)
+
+    def test_head_refused(self) -> None:
+        """
+        A HEAD that the store refuses, or fails at, shows nothing.
+        """
+        for status in (403, 304, 412, 500, 503):
+            self.store.choose = always(Fault(status=status))
+            self.assertEqual(self.head().status, status)
+            self.store.choose = always(NO_FAULT)
+            self.assertFalse(self.asked_anew(), status)
 
     def test_answer_lost(self) -> None:
         """

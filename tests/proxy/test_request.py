@@ -174,7 +174,6 @@ class RelayTests(SynchronousTestCase):
         for method in (b"PUT", b"POST", b"DELETE"):
             head = RequestHead(method, b"/b/k?uploadId=u", (HOST,))
             self.assertEqual(classify(head, PLACE), Relay(ObjectKey(STORE, b"b", b"k")))
-        self.assertEqual(classify(RequestHead(b"HEAD", b"/b/k"), PLACE), Relay())
 
 
 class ForwardedTests(SynchronousTestCase):

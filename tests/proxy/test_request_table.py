@@ -133,10 +133,25 @@ class TableTests(SynchronousTestCase):
         HEAD and OPTIONS are relayed; every other method may change the object that it
         names.
         """
-        for method in (b"HEAD", b"OPTIONS"):
-            head = RequestHead(method, b"/bkt/k")
-            self.assertEqual(classify(head, PATH_STYLE), Relay(), method)
+        options = RequestHead(b"OPTIONS", b"/bkt/k")
+        self.assertEqual(classify(options, PATH_STYLE), Relay())
         key = ObjectKey(STORE, b"bkt", b"k")
+        plan = classify(RequestHead(b"HEAD", b"/bkt/k"), PATH_STYLE)
+        self.assertEqual(plan, Relay(shows=key))
         for method in (b"PUT", b"POST", b"DELETE", b"PATCH", b"get"):
             head = RequestHead(method, b"/bkt/k?uploadId=u")
             self.assertEqual(classify(head, PATH_STYLE), Relay(key), method)
+
+    def test_head(self) -> None:
+        """
+        The answer to a HEAD describes an object, unless it is asked for a part of it,
+        or for something else.
+        """
+        version = ObjectKey(STORE, b"bkt", b"k", b"v1")
+        plan = classify(RequestHead(b"HEAD", b"/bkt/k?versionId=v1"), PATH_STYLE)
+        self.assertEqual(plan, Relay(shows=version))
+        ranged = RequestHead(b"HEAD", b"/bkt/k", ((b"Range", b"bytes=0-9"),))
+        self.assertEqual(classify(ranged, PATH_STYLE), Relay())
+        for target in (b"/bkt", b"/", b"/bkt/k?partNumber=1", b"/bkt/k?acl"):
+            plan = classify(RequestHead(b"HEAD", target), PATH_STYLE)
+            self.assertEqual(plan, Relay(), target)

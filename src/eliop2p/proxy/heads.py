@@ -211,6 +211,28 @@ def confirms(record_head: ResponseHead, answer: ResponseHead) -> bool:
     return True
 
 
+_METADATA = (b"x-amz-meta-", b"x-oss-meta-", b"x-object-meta-")
+
+
+def _metadata(head: ResponseHead) -> frozenset[Header]:
+    lowered = ((name.lower(), value) for name, value in head.headers)
+    return frozenset(pair for pair in lowered if pair[0].startswith(_METADATA))
+
+
+def contradicts(record: ObjectRecord, shown: ResponseHead) -> bool:
+    """
+    Tell whether the answer to a HEAD shows that a belief does not hold any more: the
+    object is gone, or it is another, or has other metadata.
+    """
+    if shown.status != 200:
+        return shown.status == 404
+    size = parse_decimal(shown.get(b"content-length") or b"")
+    if size not in (None, record.version.size):
+        return True
+    kept = parse_kept(record.head)
+    return not confirms(kept, shown) or _metadata(kept) != _metadata(shown)
+
+
 def insists_on(plan: ReadObject, record: ObjectRecord, kept: ResponseHead) -> bool:
     """
     Tell whether a version is the one that the client insists on, if it does on any.

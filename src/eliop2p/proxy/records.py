@@ -62,14 +62,8 @@ class Records:
         """
         Look an object up.
         """
-        data = self._recent.get(record_id)
-        if data is not None:
-            self._recent.move_to_end(record_id)
-        elif self._store is not None:
-            data = await self._store.get(record_id)
-        record = self._decode(data, key)
+        record = await self.recall(record_id, key)
         if record is not None:
-            self._remember(record_id, record.encode())
             return Found(record, turn=False)
         told = await self._directory.find(record_id)
         if told is None:
@@ -79,6 +73,20 @@ class Records:
             record = attrs.evolve(record, verdict=self._known_verdict(record))
             self._keep(record_id, record.encode())
         return Found(record, turn=False)
+
+    async def recall(self, record_id: ObjectId, key: ObjectKey) -> ObjectRecord | None:
+        """
+        Give what this node itself believes of an object.
+        """
+        data = self._recent.get(record_id)
+        if data is not None:
+            self._recent.move_to_end(record_id)
+        elif self._store is not None:
+            data = await self._store.get(record_id)
+        record = self._decode(data, key)
+        if record is not None:
+            self._remember(record_id, record.encode())
+        return record
 
     def learn(self, record_id: ObjectId, record: ObjectRecord) -> ObjectRecord:
         """

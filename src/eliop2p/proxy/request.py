@@ -119,9 +119,11 @@ class Relay:
 
     Attributes:
         writes: The object that it may change, if that can be told.
+        shows: The object that the head of the answer describes, if that can be told.
     """
 
     writes: ObjectKey | None = None
+    shows: ObjectKey | None = None
 
 
 Plan = ReadObject | Relay
@@ -230,6 +232,17 @@ def _plan_read(head: RequestHead, place: Place) -> ReadObject | None:
     )
 
 
+def _shown_object(head: RequestHead, place: Place) -> ObjectKey | None:
+    """
+    Name the object that the answer to a HEAD describes.
+    """
+    path, query = split_target(head.target)
+    version_id = _version_id(query)
+    if version_id is None or head.get(b"range") is not None:
+        return None
+    return _object_key(place, path, version_id)
+
+
 def classify(head: RequestHead, place: Place) -> Plan:
     """
     Decide what to do with a request.
@@ -240,7 +253,9 @@ def classify(head: RequestHead, place: Place) -> Plan:
     """
     if head.method == b"GET":
         return _plan_read(head, place) or Relay()
-    if head.method in (b"HEAD", b"OPTIONS"):
+    if head.method == b"HEAD":
+        return Relay(shows=_shown_object(head, place))
+    if head.method == b"OPTIONS":
         return Relay()
     path, _ = split_target(head.target)
     return Relay(_object_key(place, path, b""))

@@ -19,10 +19,11 @@ from eliop2p.base.errors import (
 from eliop2p.base.metrics import Metrics
 from eliop2p.http1.message import ResponseHead
 from eliop2p.interfaces import IOrigin
+from eliop2p.model.chunk import ObjectId, ObjectKey
 from eliop2p.model.store import Stores
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.gate import Gate
-from eliop2p.proxy.heads import error_answer
+from eliop2p.proxy.heads import contradicts, error_answer
 from eliop2p.proxy.objects import ObjectReads
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.refusals import refusal_answer
@@ -168,15 +169,28 @@ class ProxyService:
             raise
         if not 300 <= response.head.status < 500:
             await self._wrote(plan)
+        if plan.shows is not None:
+            await self._compare(plan.shows, response.head)
         await relay_answer(exchange, response, (b"X-Cache", b"BYPASS"))
         self._metrics.served_bytes.labels("relay").inc(exchange.sent)
         return "bypass"
 
     async def _wrote(self, plan: Relay) -> None:
         if plan.writes is not None:
-            ids = record_ids(plan.writes)
-            self._trust.drop(*ids)
-            await self._records.forget(*ids)
+            await self._forget(*record_ids(plan.writes))
+
+    async def _compare(self, key: ObjectKey, shown: ResponseHead) -> None:
+        """
+        Forget what the store has just said to be otherwise.
+        """
+        for record_id in record_ids(key):
+            record = await self._records.recall(record_id, key)
+            if record is not None and contradicts(record, shown):
+                await self._forget(record_id)
+
+    async def _forget(self, *ids: ObjectId) -> None:
+        self._trust.drop(*ids)
+        await self._records.forget(*ids)
 
     def _note(self, exchange: Exchange, error: ElioError) -> None:
         self._metrics.errors.labels(type(error).__name__).inc()
