@@ -11,7 +11,12 @@ from twisted.internet.interfaces import IPushProducer
 class StreamTransport(Protocol):
     """
     A TCP or TLS transport: ITCPTransport, IConsumer and IPushProducer in one.
+
+    Attributes:
+        bufferSize: The most bytes that are read at once; TLS has its own measure.
     """
+
+    bufferSize: int  # noqa: N815  # Twisted's name.
 
     def write(self, data: bytes) -> None:
         """
