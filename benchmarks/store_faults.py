@@ -12,11 +12,33 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.simulation.fault_cases import FaultCases, Tally, small_streams
 
 _PER_CLUSTER = 25
+
+
+@contextmanager
+def tracebacks(found: list[str]) -> Iterator[None]:
+    """
+    Collect the exceptions that are logged: nothing that a store says is to raise what
+    nobody has thought of.
+    """
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_failure") is not None:
+            found.append(f"{formatEvent(event)}: {event['log_failure'].getTraceback()}")
+
+    globalLogPublisher.addObserver(observe)
+    try:
+        yield
+    finally:
+        globalLogPublisher.removeObserver(observe)
 
 
 def _print(done: int, tally: Tally, seconds: float) -> None:
@@ -48,16 +70,17 @@ def main() -> int:
     while done < given.cases:
         with tempfile.TemporaryDirectory(prefix="eliop2p-") as scratch, small_streams():
             cases = FaultCases(Path(scratch, "nodes"), given.seed + done)
-            for number in range(min(_PER_CLUSTER, given.cases - done)):
-                cases.run(number)
-                done += 1
-            cases.cluster.stop()
+            with tracebacks(cases.tally.wrong):
+                for number in range(min(_PER_CLUSTER, given.cases - done)):
+                    cases.run(number)
+                    done += 1
+                cases.cluster.stop()
         total.faults += cases.tally.faults
         total.answers += cases.tally.answers
         total.recovered += cases.tally.recovered
         total.broken += cases.tally.broken
         total.wrong += cases.tally.wrong
-        if cases.tally.wrong or done % 1000 == 0:
+        if cases.tally.wrong or done % 500 == 0:
             _print(done, total, time.perf_counter() - since)
             print("\n".join(cases.tally.wrong))
     _print(done, total, time.perf_counter() - since)

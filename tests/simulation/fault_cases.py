@@ -25,6 +25,11 @@ Seconds without a byte after which nodes may give up an answer of the store: the
 default, and less, in which much less happens beside the reads.
 """
 
+IDLE = 30
+"""
+Seconds after which nodes close a connection to the store that they do not use.
+"""
+
 FAULTS = {
     "truncated": Fault(truncate=5000),
     "truncated at once": Fault(truncate=0),
@@ -202,6 +207,10 @@ class Faulty:
         # What it said last of its objects may have been a lie, and answers may be under
         # way that will never come.
         self.cluster.pass_time(self.timeout + 1.0)
+        if self.timeout < IDLE:
+            # It may have fallen silent on connections that nodes still think well of.
+            self.cluster.stop_store()
+            self.cluster.start_store()
         self.tally.wrong += [
             f"seed {self.seed}: {member.name} still fetches chunks for nobody"
             for member in self.cluster.members
