@@ -70,4 +70,5 @@ def make_trust(config: NodeConfig, now: Callable[[], float], metrics: Metrics) -
         metrics,
         fresh=proxy.freshness_seconds,
         stale=proxy.stale_if_error_seconds,
+        outlives=proxy.auth == "open",
     )

@@ -243,6 +243,53 @@ class StaleTests(TrustCase):
         self.failureResultOf(asked, OriginUnavailable)
 
 
+class OutlivingTests(TrustCase):
+    """
+    What is known of an object, where it counts whoever learnt it.
+    """
+
+    def setUp(self) -> None:
+        """
+        Let it count.
+        """
+        super().setUp()
+        self.trust = Trust(
+            node_authority,
+            self.clock.seconds,
+            Metrics(),
+            fresh=0,
+            stale=0,
+            outlives=True,
+        )
+
+    def unreachable(self) -> "Deferred[IOriginResponse | ResponseHead]":
+        """
+        Ask while the store cannot be reached.
+        """
+        asked = self.confirm(self.trust.of(ID, RequestHead(b"GET", b"/")))
+        self.store.waiting.pop().errback(OriginUnavailable("gone"))
+        return asked
+
+    def test_any_time(self) -> None:
+        """
+        It counts without a word of the store to this node, and however old it is; the
+        store is asked first each time.
+        """
+        self.assertEqual(self.status(self.unreachable()), 304)
+        self.clock.advance(1_000_000)
+        self.assertEqual(self.status(self.unreachable()), 304)
+
+    def test_written(self) -> None:
+        """
+        After a write it does not, until the store has said something since.
+        """
+        self.trust.drop(ID)
+        self.failureResultOf(self.unreachable(), OriginUnavailable)
+        self.clock.advance(1)
+        self.trust.note(NODE, record(), self.clock.seconds())
+        self.assertEqual(self.status(self.unreachable()), 304)
+
+
 class AuthorityTests(SynchronousTestCase):
     """
     The very same signed request.

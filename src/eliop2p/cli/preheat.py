@@ -3,48 +3,27 @@
 """
 
 import hashlib
-import http.client
 import json
 import os
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import attrs
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from eliop2p.cli.admin_api import Admin, admin_options, not_a_node
 from eliop2p.cli.preheat_plan import Job, Signed, Target, Thing, assign, choose_targets
+from eliop2p.cli.preheat_reading import Cancelled, Reading, have_read
 
 if TYPE_CHECKING:
     from eliop2p.cli.preheat_store import StoreAccess
 
-TIMEOUT = 60.0
-"""
-Seconds without a byte after which a read has failed.
-"""
-
-_PIECE = 1024 * 1024
 _SHOWN = 10
-
-
-class Cancelled(Exception):
-    """
-    The operator wants no more.
-    """
 
 
 class Journal:
@@ -79,90 +58,6 @@ class Journal:
         self.done = set()
 
 
-def read_through(
-    job: Job, signed: Signed, progress: "Reading", cancelled: threading.Event
-) -> None:
-    """
-    Read an object through a node, and throw it away.
-
-    Args:
-        job: Which.
-        signed: What the store would grant: the node is asked in the same words.
-        progress: Told of bytes.
-        cancelled: Set when nothing more is wanted.
-
-    Raises:
-        OSError: The node did not give all of it.
-        Cancelled: The operator wants no more.
-    """
-    parts = urlsplit(signed.url)
-    target = job.target
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT)
-    try:
-        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        connection.request(
-            "GET", path, headers={**signed.headers, "Host": parts.netloc}
-        )
-        answer = connection.getresponse()
-        if answer.status != http.HTTPStatus.OK:
-            raise OSError(f"{answer.status} {answer.reason}")
-        while piece := answer.read(_PIECE):
-            progress.got(job, len(piece))
-            if cancelled.is_set():
-                raise Cancelled
-    except http.client.HTTPException as error:
-        raise OSError(f"the answer broke off: {error!r}") from error
-    finally:
-        connection.close()
-
-
-class Reading:
-    """
-    Counts what has been read and what has failed, in any thread.
-
-    Attributes:
-        failures: What went wrong, by node.
-    """
-
-    def __init__(self, jobs: Sequence[Job], console: Console) -> None:
-        self.failures: dict[str, list[str]] = {}
-        self.bytes: Counter[str] = Counter()
-        self._lock = threading.Lock()
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        total = sum(job.thing.size for job in jobs) or None
-        self._task = self._progress.add_task("reading", total=total)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def got(self, job: Job, count: int) -> None:
-        """
-        Some bytes have come.
-        """
-        with self._lock:
-            self.bytes[job.target.node_id] += count
-        self._progress.advance(self._task, count)
-
-    def failed(self, job: Job, reason: str) -> None:
-        """
-        A job has failed.
-        """
-        with self._lock:
-            failures = self.failures.setdefault(job.target.node_id, [])
-            failures.append(f"s3://{job.thing.bucket}/{job.thing.key}: {reason}")
-
-
 @attrs.frozen
 class Preheat:
     """
@@ -184,7 +79,7 @@ class Preheat:
             try:
                 presigned = Signed(job.thing.url) if job.thing.url else None
                 signed = presigned or self.access.sign(job.thing)
-                read_through(job, signed, self.reading, self.cancelled)
+                have_read(job, signed, self.reading, self.cancelled)
             except Cancelled:
                 return
             except OSError as error:
@@ -289,11 +184,12 @@ def preheat(
     as_json: bool,
 ) -> None:
     """
-    Read objects through nodes, so that they are there before anybody waits for them.
+    Have nodes read objects, so that they are there before anybody waits for them.
 
     The reads are authorised by your own credentials, from the environment or a
     profile, or by presigned URLs; nodes never see the credentials, only signed
-    requests. What was done is noted: after an interruption the same command goes on.
+    requests, and keep none. The bytes go from the store to the nodes, not through this
+    machine. What was done is noted: after an interruption the same command goes on.
     """
     try:
         chosen = choose_targets(nodes, find_targets(admin))

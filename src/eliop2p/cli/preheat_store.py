@@ -63,7 +63,8 @@ class StoreAccess:
         """
         base = self._client.meta.endpoint_url
         url = f"{base}/{thing.bucket}/{quote(thing.key, safe='/~')}"
-        request = AWSRequest("GET", url)
+        # SDKs ask for checksums: what they get is what shall be remembered.
+        request = AWSRequest("GET", url, headers={"x-amz-checksum-mode": "ENABLED"})
         try:
             credentials = self._session.get_credentials()
             region = self._client.meta.region_name

@@ -14,6 +14,7 @@ from eliop2p.interfaces import IBodySender, IBodySource, IStreamTransport
 from eliop2p.model.span import Span
 from eliop2p.model.trail import RequestTrail
 from eliop2p.proxy.checked_body import CheckedBody
+from eliop2p.proxy.progress import Progress
 
 
 class Upgrade(Protocol):
@@ -45,7 +46,7 @@ class Exchange:
         request_id: What this node calls the request, in logs and to the client.
         begun: Whether the final head has been handed over.
         status: The status of the final answer, 0 before there is one.
-        sent: Body bytes handed over so far.
+        sent: Body bytes handed over so far, or told of.
         started: When the head had come, in seconds of the connection's clock.
         answered: When the answer began.
         close_after: Whether the connection ends with this exchange.
@@ -53,6 +54,7 @@ class Exchange:
         seconds: The connection's clock.
         added: What this node added to the head of the answer.
         trail: Where to note how it is answered, None for nowhere.
+        progress: What is told of the answer in its place, None for the answer itself.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Exchange:
         self.seconds = seconds
         self.added: tuple[Header, ...] = ()
         self.trail: RequestTrail | None = None
+        self.progress: Progress | None = None
         self.close_after = not keep_alive
         self.upgrade: Upgrade | None = None
         self._sender = sender
@@ -98,9 +101,14 @@ class Exchange:
         """
         Hand over the head of the final answer; it goes out with the first bytes of the
         body, or with :meth:`flush`.
+
+        Raises:
+            BadRequest: There is no such answer to tell the progress of.
         """
         if self.begun:
             raise LocalProtocolError("the answer has begun already")
+        if self.progress is not None:
+            head = self.progress.begin(head, added)
         self.begun = True
         if self.body is not None and not self.body.complete:
             # What still comes of the body cannot be told from another request by a
@@ -124,6 +132,9 @@ class Exchange:
             SpanUnreadable: Their file cannot be read; others may be sent in their
                 place.
         """
+        length = len(span)
+        if self.progress is not None:
+            span = self.progress.passed(span)
         first, self._first = self._first, None
         if first is not None:
             await self._interim
@@ -133,7 +144,7 @@ class Exchange:
         except SpanUnreadable as error:
             self.sent += error.taken
             raise
-        self.sent += len(span)
+        self.sent += length
 
     async def flush(self) -> None:
         """

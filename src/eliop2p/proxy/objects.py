@@ -16,11 +16,11 @@ from eliop2p.base.errors import (
     ChunkUnavailable,
     CorruptChunk,
     OriginError,
+    OriginUnavailable,
     WrongAnswer,
 )
 from eliop2p.base.metrics import Metrics
 from eliop2p.http1.message import RequestHead, ResponseHead
-from eliop2p.http1.signature import usable_until
 from eliop2p.interfaces import IChunkParts, IChunkReader, IOrigin, IOriginResponse
 from eliop2p.model.chunk import MIB
 from eliop2p.model.ranges import Interval
@@ -39,7 +39,8 @@ from eliop2p.proxy.heads import (
 )
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.last_call import LastCall
-from eliop2p.proxy.one_read import Read, wanted_of
+from eliop2p.proxy.last_known import LastKnown
+from eliop2p.proxy.one_read import Read, begin_read, wanted_of
 from eliop2p.proxy.origin_reads import ClientOrigin, check_part
 from eliop2p.proxy.outlook import at_rest, in_chunks, outlook
 from eliop2p.proxy.part_style import PartStyles
@@ -47,7 +48,7 @@ from eliop2p.proxy.parts import PartReader, Tap, send_part
 from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
-from eliop2p.proxy.request import ReadObject, forwarded
+from eliop2p.proxy.request import ReadObject
 from eliop2p.proxy.trust import Trust
 
 STREAMED_BYTES = 160 * MIB
@@ -106,6 +107,7 @@ class ObjectReads:
         self._chunk_size = chunk_size
         self._styles = PartStyles()
         self._rng = rng
+        self.last_known = LastKnown(records, trust, checks, settle, self._styles)
 
     async def answer(self, exchange: Exchange, plan: ReadObject) -> str:
         """
@@ -118,7 +120,7 @@ class ObjectReads:
             ElioError: The bytes cannot be had.
         """
         found = await self._records.find(plan.record_id, plan.key)
-        read = self._read(exchange, plan, found.turn)
+        read = begin_read(exchange, plan, found.turn, self._trust, self._clock)
         try:
             return await self._answer(read, found.record)
         except (OriginError, ChunkUnavailable, CorruptChunk) as error:
@@ -132,18 +134,12 @@ class ObjectReads:
                 target=plan.key.key.decode("utf-8", "replace"),
                 error=error,
             )
-            await self._records.forget(plan.record_id)
+            if not isinstance(error, OriginUnavailable):
+                await self._records.forget(plan.record_id)
             return await self._first_read(read)
         finally:
             if found.turn:
                 self._records.release(plan.record_id)
-
-    def _read(self, exchange: Exchange, plan: ReadObject, turn: bool) -> Read:
-        head, now = forwarded(exchange.head), self._clock.seconds()
-        until = usable_until(head, now)
-        lasts = until is None or now < until
-        who = self._trust.of(plan.record_id, head) if lasts else None
-        return Read(exchange, plan, head, turn, until, lasts, who, now)
 
     async def _answer(self, read: Read, record: ObjectRecord | None) -> str:
         if record is None or not (record.whole or read.plan.range is not None):
@@ -163,7 +159,6 @@ class ObjectReads:
         if plan is None or not (record.whole or plan.range is not None):
             return await self._first_read(read)
         read = attrs.evolve(read, plan=plan)
-        part = wanted_of(plan, record)
         head = read.head.adding(*conditions(read.plan, record, kept))
         response = await self._trust.confirm(
             read.who,
@@ -172,7 +167,7 @@ class ObjectReads:
             lambda said: confirms(kept, said),
         )
         if isinstance(response, ResponseHead):
-            return await self._send_known(read, record, part, kept, response)
+            return await self._send_known(read, record, kept, response)
         if response.head.status in (304, 412):
             response.abort()
             return await self._first_read(read)
@@ -190,7 +185,16 @@ class ObjectReads:
         return await self._take(read, response)
 
     async def _first_read(self, read: Read) -> str:
-        return await self._take(read, await self._ask(read.head, read))
+        try:
+            response = await self._ask(read.head, read)
+        except OriginUnavailable:
+            known = await self.last_known.find(read.plan, read.head, other=True)
+            if known is None:
+                raise
+            self._metrics.auth.labels("stale").inc()
+            read = attrs.evolve(read, plan=known.plan)
+            return await self._send_known(read, known.record, known.kept, known.stands)
+        return await self._take(read, response)
 
     async def _ask(self, head: RequestHead, read: Read) -> IOriginResponse:
         try:
@@ -242,11 +246,10 @@ class ObjectReads:
         self,
         read: Read,
         record: ObjectRecord,
-        part: Interval,
         kept: ResponseHead,
         fresh: ResponseHead,
     ) -> str:
-        layout = record.layout
+        layout, part = record.layout, wanted_of(read.plan, record)
         if not in_chunks(self._parts, layout, part, fixed=read.fixed):
             return await self._claim(read, record, part)
         if not (read.lasts or at_rest(self._parts, layout, part)):

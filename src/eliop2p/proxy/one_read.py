@@ -3,13 +3,15 @@ One read of an object on its way.
 """
 
 import attrs
+from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.http1.message import RequestHead
+from eliop2p.http1.signature import usable_until
 from eliop2p.model.ranges import Interval
 from eliop2p.model.record import ObjectRecord
 from eliop2p.proxy.exchange import Exchange
-from eliop2p.proxy.request import ReadObject
-from eliop2p.proxy.trust import Authority
+from eliop2p.proxy.request import ReadObject, forwarded
+from eliop2p.proxy.trust import Authority, Trust
 
 
 @attrs.frozen
@@ -44,6 +46,26 @@ class Read:
         Whether no other range may be asked for than the client did.
         """
         return self.plan.range_signed or not self.lasts
+
+
+def begin_read(
+    exchange: Exchange, plan: ReadObject, turn: bool, trust: Trust, clock: IReactorTime
+) -> Read:
+    """
+    Begin a read.
+
+    Args:
+        exchange: The client's request.
+        plan: What it asks for.
+        turn: Whether it falls to this read to learn the object's record.
+        trust: Names the authority of requests.
+        clock: Tells the seconds since the epoch.
+    """
+    head, now = forwarded(exchange.head), clock.seconds()
+    until = usable_until(head, now)
+    lasts = until is None or now < until
+    who = trust.of(plan.record_id, head) if lasts else None
+    return Read(exchange, plan, head, turn, until, lasts, who, now)
 
 
 def wanted_of(plan: ReadObject, record: ObjectRecord) -> Interval:

@@ -82,9 +82,9 @@ async def relay_answer(
     """
     if ends_with_connection(exchange.head, response):
         exchange.close_after = True
-    exchange.begin(onward(response.head), *added)
     pieces = BodyPieces(response)
     try:
+        exchange.begin(onward(response.head), *added)
         response.deliver(pieces)
         while (piece := await pieces.next()) is not None:
             await exchange.send(memoryview(piece))

@@ -3,7 +3,8 @@ What the store said a moment ago, and for whom it still counts.
 
 Where the node itself decides who may read, what the store says of an object counts for
 everybody who is let in. Where the store decides, its word counts for the very request
-that it answered, and only if the operator wants it to.
+that it answered, and only if the operator wants it to. Where nobody decides, what was
+last known stands while the store cannot be reached (RFC 9111, section 4.2.4).
 """
 
 import hashlib
@@ -27,7 +28,7 @@ MAX_REMEMBERED = 65_536
 How many answers of the store are remembered.
 """
 
-_FAILS = frozenset((500, 502, 503, 504))
+FAILS = frozenset((500, 502, 503, 504))
 """
 What a store answers that cannot answer (RFC 5861, section 4).
 """
@@ -98,6 +99,9 @@ class _Word:
 class Trust:
     """
     Remembers for whom the store has confirmed which version, and when.
+
+    Attributes:
+        outlives: Whether what is known counts while the store cannot be reached.
     """
 
     def __init__(
@@ -108,6 +112,7 @@ class Trust:
         *,
         fresh: float,
         stale: float,
+        outlives: bool = False,
     ) -> None:
         """
         Args:
@@ -116,12 +121,15 @@ class Trust:
             metrics: Where outcomes are counted.
             fresh: Seconds for which the store is not asked again.
             stale: Seconds for which its word counts while it cannot be reached.
+            outlives: Whether what is known of an object counts while it cannot be
+                reached, whenever and through whichever node it was learnt.
         """
         self._authority = authority
         self._now = now
         self._metrics = metrics
         self._fresh = fresh
         self._stale = max(stale, fresh) if stale else 0.0
+        self.outlives = outlives
         self._words: OrderedDict[Authority, _Word] = OrderedDict()
         self._dropped: dict[ObjectId, float] = {}
         self._asking: dict[Authority, list[Deferred[None]]] = {}
@@ -130,9 +138,23 @@ class Trust:
         """
         Name the authority of a request, None when nothing is to be remembered for it.
         """
-        if not (self._fresh or self._stale):
+        if not (self._fresh or self._stale or self.outlives):
             return None
         return self._authority(record_id, head)
+
+    def last(self, who: Authority | None, record: ObjectRecord) -> ResponseHead | None:
+        """
+        Give what stands for the store's answer while it cannot be reached.
+
+        Returns:
+            The head of a 304; None when nothing stands for it.
+        """
+        if who is None or not self.outlives:
+            return self._recall(who, record, self._stale)
+        word, dropped = self._words.get(who), self._dropped.get(who.record_id)
+        if dropped is not None and (word is None or word.when <= dropped):
+            return None
+        return self._not_modified()
 
     def note(self, who: Authority | None, record: ObjectRecord, when: float) -> None:
         """
@@ -215,7 +237,7 @@ class Trust:
         confirms: Callable[[ResponseHead], bool],
     ) -> IOriginResponse | ResponseHead:
         when = self._now()
-        stale = self._recall(who, record, self._stale)
+        stale = self.last(who, record)
         try:
             response = await ask()
         except OriginUnavailable:
@@ -223,7 +245,7 @@ class Trust:
                 raise
             self._metrics.auth.labels("stale").inc()
             return stale
-        if response.head.status in _FAILS and stale is not None:
+        if response.head.status in FAILS and stale is not None:
             response.abort()
             self._metrics.auth.labels("stale").inc()
             return stale
@@ -244,7 +266,10 @@ class Trust:
         overtaken = self._dropped.get(who.record_id, -1.0) >= word.when
         if overtaken or word.record != _fingerprint(record):
             return None
-        date = (b"Date", http_date(now))
+        return self._not_modified()
+
+    def _not_modified(self) -> ResponseHead:
+        date = (b"Date", http_date(self._now()))
         return ResponseHead(304, b"Not Modified", (date,))
 
     # --- one question at a time
