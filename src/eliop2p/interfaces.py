@@ -978,6 +978,11 @@ class IPeerLinks(Interface):
         Note that a peer gave no sign of life: it is not to be tried for a while.
         """
 
+    def welcome(node_id: str) -> None:
+        """
+        Take that a peer is a member anew: it is tried at once, whatever failed before.
+        """
+
 
 @attrs.frozen
 class Place:

@@ -512,6 +512,28 @@ class LossTests(LinksCase):
         self.run_for(0.05)
         self.assertTrue(self.left.links.reachable("right"))
 
+    def test_a_peer_that_is_a_member_anew(self) -> None:
+        """
+        A suspected peer is tried again at once, and an attempt under way is made anew,
+        for what was sent may be lost: who waits for it waits no longer.
+        """
+        self.network.deaf = True
+        failed = self.ask()
+        self.clock.advance(CONNECT_TIMEOUT)
+        self.failureResultOf(failed, PeerUnreachable)
+        self.left.links.welcome("right")
+        waiting = self.ask()
+        self.left.links.tell(self.right.info, ForgetObject(OBJECT))
+        self.network.deaf = False
+        self.left.links.welcome("right")
+        self.run_for(0.05)
+        self.successResultOf(waiting)
+        told = [("left", ForgetObject(OBJECT))]
+        self.assertEqual(self.right.requests.messages, told)
+        self.assertEqual(self.network.attempts, 3)
+        self.left.links.welcome("right")
+        self.assertEqual(self.network.attempts, 3)
+
     def test_a_silent_peer_fails_requests(self) -> None:
         """
         A request to a peer that says nothing fails after 5 seconds, and the peer is

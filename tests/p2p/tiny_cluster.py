@@ -404,6 +404,11 @@ class FakeLinks:
         """
         self.suspect(node_id)
 
+    def welcome(self, node_id: str) -> None:
+        """
+        No member comes anew.
+        """
+
     def suspect(self, node_id: str) -> None:
         """
         Do not try a peer for a while.

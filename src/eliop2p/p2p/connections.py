@@ -81,6 +81,12 @@ class Connections:
             self._suspects = {k: v for k, v in self._suspects.items() if v > now}
         self._suspects[node_id] = now + SUSPICION
 
+    def pardon(self, node_id: str) -> None:
+        """
+        Note that there is news of a peer: that it failed before counts no more.
+        """
+        self._suspects.pop(node_id, None)
+
     def suspected(self, node_id: str) -> bool:
         """
         Tell whether a peer failed a moment ago.

@@ -243,7 +243,10 @@ class Gossip(Service):
         Act upon what has become of the beliefs.
         """
         if self.beliefs.live is not self._told:
-            self._told = self.beliefs.live
+            known, self._told = self._told, self.beliefs.live
+            for node_id in self._told:
+                if node_id not in known:
+                    self._links.welcome(node_id)
             self._changed(self._told)
         waiting = self._push is not None and self._push.active()
         if self.running and not waiting and self.beliefs.has_fresh_news:

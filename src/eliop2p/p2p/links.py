@@ -226,6 +226,19 @@ class PeerLinks:
         else:
             self._proved.suspect(node_id)
 
+    def welcome(self, node_id: str) -> None:
+        """
+        Take that a peer is a member anew: see :class:`IPeerLinks`.
+        """
+        self._proved.pardon(node_id)
+        dial = self._dials.get(node_id)
+        if dial is not None and dial.attempt is not None and not dial.attempt.called:
+            # What was sent before may have been lost on the way.
+            again = attrs.evolve(dial, attempt=None)
+            self._dials[node_id] = again
+            dial.attempt.cancel()
+            self._start(again)
+
     async def _ask(self, peer: PeerInfo, request: Question) -> object:
         connection = await self._connection(peer)
         return await connection.calls.ask(request)

@@ -203,3 +203,8 @@ class _Links:
         """
         Doubt nobody.
         """
+
+    def welcome(self, node_id: str) -> None:
+        """
+        Nobody has been doubted.
+        """
