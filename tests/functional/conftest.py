@@ -148,6 +148,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--object-mib", type=int, default=96, help="size of the object that is read"
     )
     parser.addoption(
+        "--nodes", type=int, default=4, help="how many nodes lose their control plane"
+    )
+    parser.addoption(
         "--requests",
         type=int,
         default=60,
@@ -173,3 +176,13 @@ def size(request: pytest.FixtureRequest) -> int:
     mib = request.config.getoption("--object-mib")
     assert isinstance(mib, int)
     return mib * 1024 * 1024
+
+
+@pytest.fixture
+def scale(request: pytest.FixtureRequest, size: int) -> tuple[int, int]:
+    """
+    The size of the object, in bytes, and the number of nodes.
+    """
+    count = request.config.getoption("--nodes")
+    assert isinstance(count, int)
+    return size, count

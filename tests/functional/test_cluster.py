@@ -84,15 +84,17 @@ def at_once(
     nodes: list[LocalNode],
     credentials: Credentials,
     read: Callable[[BaseClient], str],
+    patience: float = 20,
 ) -> list[Outcome]:
     """
-    Read through several nodes at the same time.
+    Read through several nodes at the same time, with so many seconds' patience.
     """
     outcomes = [Outcome() for _ in nodes]
 
     def run(node: LocalNode, outcome: Outcome) -> None:
         try:
-            outcome.digest = read(client(node.url, credentials))
+            s3 = client(node.url, credentials, patience=patience)
+            outcome.digest = read(s3)
         except (BotoCoreError, ClientError, OSError) as error:
             outcome.error = error
 

@@ -68,16 +68,18 @@ class ClusterCase(SynchronousTestCase):
     A test with a cluster of its own.
     """
 
-    def make_cluster(self, plan: Plan) -> Cluster:
+    def make_cluster(self, plan: Plan, *, start: bool = True) -> Cluster:
         """
-        Start a cluster, to be stopped and looked over after the test. What is large to
-        it, and read from the store in many answers, is as small as its chunks are.
+        Start a cluster, to be stopped and looked over after the test, or leave that to
+        the test. What is large to it, and read from the store in many answers, is as
+        small as its chunks are.
         """
         self.patch(objects, "STREAMED_BYTES", STREAMED_CHUNKS * plan.chunk_size)
         directory = Path(self.mktemp())
         directory.mkdir()
         cluster = Cluster(directory, plan)
-        cluster.start()
+        if start:
+            cluster.start()
         self.addCleanup(self.finish, cluster)
         return cluster
 

@@ -25,6 +25,7 @@ def client(
     credentials: Credentials,
     service: str = "s3",
     proxy: str | None = None,
+    patience: float = 20,
 ) -> BaseClient:
     """
     Make a stock client for a node or the store itself.
@@ -34,6 +35,7 @@ def client(
         credentials: What it signs with.
         service: Which service of AWS.
         proxy: A forward proxy on the way there.
+        patience: Seconds without a byte after which a read fails.
     """
     return boto3.client(
         service,
@@ -43,7 +45,7 @@ def client(
         aws_secret_access_key=credentials.secret_key,
         config=Config(
             retries={"max_attempts": 0},
-            read_timeout=20,
+            read_timeout=patience,
             proxies={"http": proxy} if proxy else {},
         ),
     )
