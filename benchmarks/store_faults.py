@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import provider
 
 from tests.simulation.fault_cases import FaultCases, Tally, small_streams
 
@@ -30,6 +31,7 @@ def tracebacks(found: list[str]) -> Iterator[None]:
     nobody has thought of.
     """
 
+    @provider(ILogObserver)
     def observe(event: LogEvent) -> None:
         if event.get("log_failure") is not None:
             found.append(f"{formatEvent(event)}: {event['log_failure'].getTraceback()}")

@@ -23,7 +23,7 @@ from eliop2p.interfaces import IBodySource
 from eliop2p.net.window import clamp_window
 from eliop2p.storage.response import QueuedResponse
 from eliop2p.storage.stall import StallTimer
-from eliop2p.storage.transport import StreamTransport
+from eliop2p.storage.transport import StreamTransport, write_at_once
 from eliop2p.storage.upload import Upload
 
 _MAX_INTERIM = 16
@@ -109,7 +109,7 @@ class Exchange:
         """
         Send the request.
         """
-        self._transport.write(self._request.serialize())
+        write_at_once(self._transport, self._request.serialize())
         if body is None:
             self._timer.start()
         else:

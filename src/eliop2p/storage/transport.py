@@ -6,6 +6,7 @@ from typing import Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IPushProducer
+from twisted.internet.tcp import Connection
 
 
 class StreamTransport(Protocol):
@@ -57,3 +58,24 @@ class StreamTransport(Protocol):
         """
         Tell what it is connected to.
         """
+
+
+def write_at_once(transport: StreamTransport, data: bytes) -> None:
+    """
+    Write to a connection that has nothing left to send: what the kernel takes goes out
+    now, and not after another turn of the reactor.
+
+    Args:
+        transport: The connection; over TLS, and where there is no socket, the bytes are
+            written as ever.
+        data: All or part of a head.
+    """
+    sent = 0
+    if isinstance(transport, Connection):
+        try:
+            sent = transport.getHandle().send(data)
+        except OSError:
+            # No room, or no connection any more: of both the reactor knows more.
+            sent = 0
+    if sent < len(data):
+        transport.write(data[sent:])
