@@ -4,6 +4,7 @@ Real TCP connections, with TLS towards servers that ask for it.
 
 import functools
 import socket
+import sys
 from collections.abc import Callable
 
 from twisted.internet import error
@@ -20,11 +21,13 @@ from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IProtocol,
     IProtocolFactory,
+    IReactorFDSet,
     IReactorTCP,
     IReactorTime,
     IStreamClientEndpoint,
     ITCPTransport,
 )
+from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.ssl import (
     optionsForClientTLS,
     platformTrust,
@@ -35,6 +38,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from eliop2p.interfaces import INetwork
+from eliop2p.net.read_group import ReadGroup
 from eliop2p.net.tls import read_certificates
 
 BACKLOG = 1024
@@ -81,20 +85,32 @@ class ReactorNetwork:
     def __init__(self, reactor: IReactorTCP, *, ca_file: str = "") -> None:
         self._reactor = reactor
         self._tls_options = _tls_options(ca_file)
+        self._group: ReadGroup | None = None
+        if sys.platform == "linux" and isinstance(reactor, PosixReactorBase):
+            self._group = ReadGroup(IReactorFDSet(reactor), reactor)
 
     def listen(self, host: str, port: int, factory: IProtocolFactory) -> IListeningPort:
         """
         See :meth:`INetwork.listen`.
         """
-        listening = self._reactor.listenTCP(
-            port,
-            factory,  # type: ignore[arg-type]  # IReactorTCP asks for a class.
-            BACKLOG,
-            host,
-        )
+        listening = self._listen(host, port, factory)
         if isinstance(listening, Port):
             # Linux: the sockets that are accepted inherit it.
             listening.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
+
+    def _listen(
+        self, host: str, port: int, factory: IProtocolFactory
+    ) -> IListeningPort:
+        if self._group is None:
+            return self._reactor.listenTCP(
+                port,
+                factory,  # type: ignore[arg-type]  # IReactorTCP asks for a class.
+                BACKLOG,
+                host,
+            )
+        listening = Port(port, factory, BACKLOG, host, self._group)
+        listening.startListening()
         return listening
 
     def connect(
