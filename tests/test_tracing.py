@@ -18,7 +18,7 @@ import eliop2p
 from eliop2p.base.config_kinds import Endpoint
 from eliop2p.base.config_sections import TracingConfig
 from eliop2p.base.errors import StartError
-from eliop2p.model.trail import Trails
+from eliop2p.model.trails import Trails
 from eliop2p.parts import trace_requests
 from eliop2p.testing.cluster import Cluster, Plan
 from eliop2p.testing.simclient import Answer

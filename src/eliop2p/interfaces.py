@@ -128,6 +128,18 @@ class IBodySender(Interface):
             read; then the rest may still be sent from elsewhere.
         """
 
+    def offer(pieces: Sequence[bytes | memoryview]) -> int:
+        """
+        Send what can be sent at once, between two calls of :meth:`send`.
+
+        Args:
+            pieces: At most 2 MiB in all; nothing refers to them afterwards.
+
+        Returns:
+            How many of their bytes have been taken: none when the client is gone, of
+            which the next :meth:`send` tells.
+        """
+
     def close() -> None:
         """
         Give up whatever the sender holds; a pending send fails.
@@ -394,6 +406,21 @@ class PartialChunk:
 
     pieces: tuple[tuple[int, memoryview], ...]
     doubtful: tuple[tuple[int, memoryview], ...]
+
+
+class IChunkViews(Interface):
+    """
+    What a tier in memory may do besides :class:`ICacheBackend`: show what it holds.
+    """
+
+    def view(chunk_id: ChunkId) -> memoryview | None:
+        """
+        Show a chunk, which counts as a use of it.
+
+        Returns:
+            Its content, to be let go of before the reactor's next turn: who needs it
+            longer opens it. None when it is not held.
+        """
 
 
 class IPartialChunks(Interface):

@@ -24,7 +24,7 @@ from eliop2p.interfaces import (
     NodeLoad,
 )
 from eliop2p.model.tally import Tally
-from eliop2p.model.trail import Trails
+from eliop2p.model.trails import Trails
 from eliop2p.net.listening import opening
 from eliop2p.node_metrics import Counted, observe_node
 from eliop2p.p2p.links import PeerLinks
@@ -35,6 +35,7 @@ from eliop2p.planes import make_steered
 from eliop2p.proxy.heads import settle_oss, settle_s3
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.objects import ObjectReads
+from eliop2p.proxy.prepared_answers import PreparedAnswers
 from eliop2p.proxy.recording import Recording
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.server import ProxyFactory, ProxyServer
@@ -210,6 +211,16 @@ class Node(MultiService):
         )
         seconds = world.clock.seconds
         trust = make_trust(config, seconds, self.metrics)
+        self.prepared = PreparedAnswers(
+            self.chunks,
+            self.chunks,
+            records,
+            trust=trust,
+            metrics=self.metrics,
+            trails=self.trails,
+            now=seconds,
+            rng=world.rng,
+        )
         watch = watch_clients(config, world.worker, world.clock)
         if watch is not None:
             watch.setServiceParent(self)
@@ -218,6 +229,7 @@ class Node(MultiService):
             self.chunks,
             self.chunks,
             records,
+            prepared=self.prepared,
             checks=self.checks,
             metrics=self.metrics,
             clock=world.clock,
@@ -248,6 +260,7 @@ class Node(MultiService):
         factory = ProxyFactory(
             answer,
             world.make_sender,
+            at_once=self.prepared.answer,
             metrics=self.metrics,
             clock=world.clock,
             rng=world.rng,
@@ -342,6 +355,7 @@ class Node(MultiService):
         """
         plane = self._config.control_plane.url
         state = self.control.state if plane else PlaneState.UNREGISTERED
+        self.metrics.catch_up()
         served = self.metrics.served_bytes
         return NodeStatus(
             self.me.node_id,

@@ -27,7 +27,7 @@ from eliop2p.interfaces import (
     IWorker,
 )
 from eliop2p.model.chunk import ChunkId
-from eliop2p.model.trail import Trails
+from eliop2p.model.trails import Trails
 
 
 @attrs.frozen

@@ -19,8 +19,8 @@ from eliop2p.model.trail import (
     Intake,
     RequestTrail,
     Step,
-    Trails,
 )
+from eliop2p.model.trails import Trails
 
 
 def no_status() -> NodeStatus:

@@ -14,7 +14,8 @@ from eliop2p.base.metrics import Metrics
 from eliop2p.interfaces import CacheUsage
 from eliop2p.model.peer import PeerStanding
 from eliop2p.model.tally import ClusterTally, NodeTally, Tally
-from eliop2p.model.trail import RequestTrail, Trails
+from eliop2p.model.trail import RequestTrail
+from eliop2p.model.trails import Trails
 from tests.admin.test_explain import ASKED, GAVE, READ, sent
 from tests.admin.test_server import STATUS
 

@@ -15,8 +15,8 @@ from eliop2p.model.trail import (
     ChunkTrail,
     RequestTrail,
     Step,
-    Trails,
 )
+from eliop2p.model.trails import Trails
 
 MIB = 1024 * 1024
 

@@ -77,6 +77,36 @@ class BodySenderPromises(TestCase):
         sender, _, _ = await self.ends()
         verifyObject(IBodySender, sender)
 
+    async def test_offer(self) -> None:
+        """
+        What is offered goes out at once as far as there is room, and is counted; the
+        rest can be sent.
+        """
+        sender, _, client = await self.ends(SMALL)
+        self.assertEqual(sender.offer((b"head", memoryview(b"body"))), 8)
+        await client.wait_for(8)
+        data = noise(2 * 1024 * 1024)
+        taken = sender.offer((b"", memoryview(data)))
+        self.assertLess(taken, len(data))
+        self.assertEqual(sender.bytes_sent, 8 + taken)
+        await sender.send(memoryview(data)[taken:], False)
+        await client.wait_for(8 + len(data))
+        self.assertEqual(bytes(client.received), b"headbody" + data)
+
+    async def test_offer_while_sending(self) -> None:
+        """
+        Nothing is taken while a send is pending, nor after closing.
+        """
+        sender, _, client = await self.ends(SMALL)
+        data = noise(LARGE)
+        sending = sender.send(memoryview(data), False)
+        self.assertEqual(sender.offer((b"more",)), 0)
+        await sending
+        await client.wait_for(LARGE)
+        self.assertEqual(bytes(client.received), data)
+        sender.close()
+        self.assertEqual(sender.offer((b"more",)), 0)
+
     async def test_head_and_body(self) -> None:
         """
         A head and a body sent after each other arrive in that order, and are counted.

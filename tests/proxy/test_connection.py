@@ -14,10 +14,10 @@ from eliop2p.http1.message import ResponseHead
 from eliop2p.proxy.connection import (
     IDLE_SECONDS,
     LINGER_SECONDS,
-    MAX_AHEAD,
     STALL_SECONDS,
 )
 from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.request_body import MAX_AHEAD
 from tests.proxy.wires import PLENTY, ByHand, Upload, Wire, connect, make_factory
 from tests.proxy.wires import request as head_of
 

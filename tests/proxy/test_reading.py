@@ -2,6 +2,8 @@
 Tests for :mod:`eliop2p.proxy.reading`.
 """
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
@@ -197,6 +199,12 @@ class Sender:
             return succeed(None)
         self.waiting = Deferred()
         return self.waiting
+
+    def offer(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """
+        Take nothing at once.
+        """
+        return 0
 
     def close(self) -> None:
         """

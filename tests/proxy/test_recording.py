@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import OriginUnavailable
 from eliop2p.http1.message import RequestHead, ResponseHead
-from eliop2p.model.trail import RequestTrail, Trails
+from eliop2p.model.trail import RequestTrail
+from eliop2p.model.trails import Trails
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.recording import Recording
 from eliop2p.proxy.relay import ask_origin

@@ -17,6 +17,7 @@ from eliop2p.http1.message import Header, RequestHead, ResponseHead
 from eliop2p.interfaces import IBodySource
 from eliop2p.net.sender import TransportSender
 from eliop2p.proxy.exchange import Answer, Exchange
+from eliop2p.proxy.prepared_answers import not_at_once
 from eliop2p.proxy.server import ProxyFactory
 
 PLENTY = 1 << 30
@@ -157,6 +158,7 @@ def make_factory(clock: Clock, answer: Answer, connections: int = 10) -> ProxyFa
     return ProxyFactory(
         answer,
         lambda transport: TransportSender(cast("ITCPTransport", transport)),
+        at_once=not_at_once,
         metrics=Metrics(),
         clock=clock,
         rng=random.Random(0),

@@ -9,7 +9,8 @@ from typing import TypedDict
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from eliop2p.model.trail import ChunkTrail, RequestTrail, Step, Trails
+from eliop2p.model.trail import ChunkTrail, RequestTrail, Step
+from eliop2p.model.trails import Trails
 
 RECENT = 100
 """

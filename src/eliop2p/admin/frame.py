@@ -11,7 +11,8 @@ from eliop2p.admin.status import NodeStatus
 from eliop2p.base.metrics import SOURCES, Metrics
 from eliop2p.model.peer import PeerStanding
 from eliop2p.model.tally import ClusterTally
-from eliop2p.model.trail import RequestTrail, Trails
+from eliop2p.model.trail import RequestTrail
+from eliop2p.model.trails import Trails
 
 LOOKED_AT = 400
 """

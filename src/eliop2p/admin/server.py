@@ -28,7 +28,7 @@ from eliop2p.admin.live import EventsPage, Live
 from eliop2p.admin.status import NodeStatus
 from eliop2p.base.metrics import Metrics
 from eliop2p.model.peer import PeerStanding
-from eliop2p.model.trail import Trails
+from eliop2p.model.trails import Trails
 
 
 class _Leaf(Resource):

@@ -4,12 +4,13 @@ What a node counts and measures, and how Prometheus is told.
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from eliop2p.base.metric_table import TABLE
+from eliop2p.base.spread import Spread
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """
@@ -58,7 +59,8 @@ class Metrics(Collector):
     """
 
     def __init__(self) -> None:
-        self._direct: dict[str, Counter | Gauge | Histogram] = {}
+        self._direct: dict[str, Counter | Gauge | Spread] = {}
+        self._late: list[Callable[[], None]] = []
         self._observed: dict[
             str, dict[tuple[tuple[str, str], ...], Callable[[], float]]
         ] = {}
@@ -120,13 +122,24 @@ class Metrics(Collector):
         self._direct[name] = gauge
         return gauge
 
-    def _histogram(self, name: str) -> Histogram:
-        info = _BY_NAME[name]
-        histogram = Histogram(
-            name, info.help, info.labels, registry=None, buckets=_SECONDS
-        )
-        self._direct[name] = histogram
-        return histogram
+    def _histogram(self, name: str) -> Spread:
+        spread = Spread(name, _BY_NAME[name].help, _SECONDS)
+        self._direct[name] = spread
+        return spread
+
+    def before_reading(self, count: Callable[[], None]) -> None:
+        """
+        Let somebody who counts for himself, since he has no time for more, add what he
+        has counted whenever somebody looks.
+        """
+        self._late.append(count)
+
+    def catch_up(self) -> None:
+        """
+        Have everything counted. To be called before single metrics are read.
+        """
+        for count in self._late:
+            count()
 
     def observe(
         self, name: str, labels: Mapping[str, str], function: Callable[[], float]
@@ -155,6 +168,7 @@ class Metrics(Collector):
         """
         Give every metric with its samples, as prometheus_client asks for them.
         """
+        self.catch_up()
         for name, direct in self._direct.items():
             observed = self._observed.get(name, {})
             for family in direct.collect():

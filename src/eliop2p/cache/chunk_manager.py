@@ -24,6 +24,7 @@ from eliop2p.interfaces import (
     IChunkReader,
     IChunkReading,
     IChunkSource,
+    IChunkViews,
     IHeldChunks,
     ILocalChunks,
     IPartialChunks,
@@ -39,7 +40,7 @@ Parts of chunks take at most this part of the memory for chunks in flight, besid
 """
 
 
-@implementer(IChunkReader, IChunkParts, ILocalChunks, IHeldChunks)
+@implementer(IChunkReader, IChunkParts, IChunkViews, ILocalChunks, IHeldChunks)
 class ChunkManager:
     """
     Gives a chunk from memory, from its arrival if it is under way, from disk, or by
@@ -50,7 +51,7 @@ class ChunkManager:
     with the right of another.
 
     Attributes:
-        hits_memory: Chunks opened in memory.
+        hits_memory: Chunks opened or shown in memory.
         hits_disk: Chunks opened on disk.
         joined: Chunks opened while they were arriving.
         flights: Chunks that had to be fetched.
@@ -79,6 +80,7 @@ class ChunkManager:
         self.joined = 0
         self.flights = 0
         self._memory = memory
+        self._views: IChunkViews | None = IChunkViews(memory, None)
         self._disk = disk
         self._room = Room(inflight_bytes)
         self._keeper = Keeper(memory, disk, source, clock)
@@ -136,6 +138,15 @@ class ChunkManager:
         Open a chunk that is held or arriving.
         """
         return Deferred.fromCoroutine(self._open_local(chunk_id))
+
+    def view(self, chunk_id: ChunkId) -> memoryview | None:
+        """
+        Show a chunk that is in memory.
+        """
+        view = self._views.view(chunk_id) if self._views is not None else None
+        if view is not None:
+            self.hits_memory += 1
+        return view
 
     def where(self, chunk_id: ChunkId) -> str:
         """

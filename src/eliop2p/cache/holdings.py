@@ -112,6 +112,15 @@ class Holdings(Generic[_E]):
         if not entry.pins:
             self._idle += entry.size
 
+    def use(self, chunk_id: ChunkId) -> _E | None:
+        """
+        Find a chunk and count that, as :meth:`touch` does.
+        """
+        entry = self._entries.get(chunk_id)
+        if entry is not None and self._now() - entry.counted >= MOMENT:
+            self.touch(entry)
+        return entry
+
     def touch(self, entry: _E) -> None:
         """
         Count a use of a chunk that is there, if there was none a :data:`MOMENT` ago.

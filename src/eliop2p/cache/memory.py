@@ -19,6 +19,7 @@ from eliop2p.interfaces import (
     ICacheBackend,
     ICacheBackendFactory,
     IChunkHandle,
+    IChunkViews,
     IWorker,
 )
 from eliop2p.model.chunk import ChunkId, Digest
@@ -69,7 +70,7 @@ class MemoryHandle:
         self._closed(entry)
 
 
-@implementer(ICacheBackend)
+@implementer(ICacheBackend, IChunkViews)
 class MemoryBackend:
     """
     Keeps the very buffers that chunks arrived in.
@@ -132,6 +133,13 @@ class MemoryBackend:
         self._holdings.pin(entry)
         self.open_handles += 1
         return succeed(MemoryHandle(entry, self._closed))
+
+    def view(self, chunk_id: ChunkId) -> memoryview | None:
+        """
+        Show a chunk.
+        """
+        entry = self._holdings.use(chunk_id)
+        return None if entry is None else entry.data
 
     def put(
         self, chunk_id: ChunkId, data: memoryview, digest: Digest

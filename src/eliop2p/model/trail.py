@@ -5,9 +5,6 @@ What is noted on the way is kept small and is made readable only when it is aske
 request out of memory must not pay for what hardly anybody looks at.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable
-
 import attrs
 
 MAX_STEPS = 12
@@ -260,73 +257,27 @@ class RequestTrail:
             size += chunk.size if chunk.arrival else CHUNK_BYTES
         return size
 
-
-class Trails:
-    """
-    The requests under way, and the last ones that have ended.
-
-    Args:
-        requests: How many are kept that have ended; none are noted at all when it is 0.
-        size: How many bytes they may take; the oldest go when they take more.
-
-    Attributes:
-        used: Bytes that those kept take at most.
-        watcher: Told of each request that has ended; None where nobody wants to know.
-    """
-
-    def __init__(self, requests: int, size: int) -> None:
-        self.used = 0
-        self.watcher: Callable[[RequestTrail], None] | None = None
-        self._requests = requests
-        self._size = size
-        self._running: dict[str, RequestTrail] = {}
-        self._ended: OrderedDict[str, RequestTrail] = OrderedDict()
-
-    @property
-    def on(self) -> bool:
+    def like(self, request_id: str, started: float, seconds: float) -> "RequestTrail":
         """
-        Whether anything is noted.
-        """
-        return self._requests > 0 or self.watcher is not None
+        Tell of another request that was answered in the same way, from what was in
+        memory and without the store.
 
-    def __len__(self) -> int:
-        return len(self._ended)
-
-    def begin(self, trail: RequestTrail) -> None:
+        Args:
+            request_id: What it is called.
+            started: When its head had come, in seconds since the epoch.
+            seconds: Seconds until it ended.
         """
-        A request has come.
-        """
-        self._running[trail.request_id] = trail
-
-    def end(self, trail: RequestTrail) -> None:
-        """
-        A request has been answered, or cannot be.
-        """
-        name = trail.request_id
-        self._running.pop(name, None)
-        if self.watcher is not None:
-            self.watcher(trail)
-        self._ended[name] = trail
-        trail.kept = trail.size
-        self.used += trail.kept
-        while len(self._ended) > self._requests or self.used > self._size:
-            _, oldest = self._ended.popitem(last=False)
-            self.used -= oldest.kept
-
-    def get(self, request_id: str) -> RequestTrail | None:
-        """
-        Find a request.
-        """
-        return self._running.get(request_id) or self._ended.get(request_id)
-
-    def recent(self, limit: int) -> list[RequestTrail]:
-        """
-        Give the requests under way and those that ended last, newest first.
-        """
-        found: list[RequestTrail] = []
-        for table in (self._running, self._ended):
-            for name in reversed(table):
-                if len(found) == limit:
-                    return found
-                found.append(table[name])
-        return found
+        other = RequestTrail(request_id, self.method, self.target, started)
+        other.status, other.added, other.sent = self.status, self.added, self.sent
+        other.first = other.seconds = seconds
+        other.chunks = [
+            ChunkTrail(
+                *(chunk.index, chunk.bytes, chunk.source),
+                joined=False,
+                waited=0.0,
+                arrival=None,
+            )
+            for chunk in self.chunks
+        ]
+        other.kept = self.kept
+        return other

@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
@@ -116,6 +117,19 @@ class SocketSender:
         self._pending = Deferred(self._cancelled)
         self._reactor.addWriter(self)
         return self._pending
+
+    def offer(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """
+        See :meth:`IBodySender.offer`.
+        """
+        if self._pending is not None or self._closed:
+            return 0
+        try:
+            taken = self._socket.sendmsg(pieces, (), _NOW)
+        except OSError:
+            return 0
+        self.bytes_sent += taken
+        return taken
 
     def close(self) -> None:
         """
@@ -281,6 +295,17 @@ class TransportSender:
         IConsumer(self._transport).registerProducer(self, True)
         self._push()
         return pending
+
+    def offer(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """
+        See :meth:`IBodySender.offer`. At most one piece of :data:`PIECE` bytes.
+        """
+        if self._pending is not None or self._closed:
+            return 0
+        data = b"".join(pieces)[:PIECE]
+        self._transport.write(data)
+        self.bytes_sent += len(data)
+        return len(data)
 
     def close(self) -> None:
         """

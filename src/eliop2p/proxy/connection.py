@@ -10,28 +10,23 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from eliop2p.base.errors import BadRequest, ElioError, RemoteProtocolError
 from eliop2p.http1.framing import (
     NO_BODY,
-    BodyScanner,
     body_scanner,
     keep_alive,
     request_framing,
 )
 from eliop2p.http1.message import RequestHead
 from eliop2p.http1.parse import RequestReader
-from eliop2p.interfaces import IBodySender, IBodySource, IStreamTransport
+from eliop2p.interfaces import IBodySender, IStreamTransport
 from eliop2p.proxy.exchange import Answer, Exchange, Upgrade
 from eliop2p.proxy.heads import error_answer
+from eliop2p.proxy.prepared_answers import ALL_SENT, AtOnce
+from eliop2p.proxy.request_body import MAX_AHEAD, RequestBody
 
 _log = Logger()
-
-MAX_AHEAD = 64 * 1024
-"""
-Bytes taken from a client beyond the request that is being answered.
-"""
 
 IDLE_SECONDS = 75.0
 """
@@ -51,119 +46,21 @@ than a reset connection.
 """
 
 
-@implementer(IBodySource)
-class RequestBody:
-    """
-    A request body on its way from the client's connection to the store.
-    """
-
-    def __init__(self, scanner: BodyScanner, transport: IStreamTransport) -> None:
-        self._scanner = scanner
-        self._transport = transport
-        self._queue: list[bytes] = []
-        self._queued = 0
-        self._write: Callable[[bytes], None] | None = None
-        self._finished: Callable[[], None] | None = None
-        self._failed: Callable[[], None] | None = None
-        self._paused = False
-        self._stopped = False
-        self.complete = False
-        """
-        Whether all of it has come in.
-        """
-
-    def take(self, data: bytes) -> bytes:
-        """
-        Take what belongs to the body.
-
-        Returns:
-            What follows it.
-
-        Raises:
-            RemoteProtocolError: The framing is broken.
-        """
-        if self.complete:
-            return data
-        used = self._scanner.scan(data)
-        self.complete = self._scanner.ended
-        if not self._stopped:
-            self._queue.append(data[:used])
-            self._queued += used
-            self._flush()
-            if self._queued > MAX_AHEAD:
-                self._transport.pauseProducing()
-        return data[used:]
-
-    def start(
-        self,
-        write: Callable[[bytes], None],
-        finished: Callable[[], None],
-        failed: Callable[[], None],
-    ) -> None:
-        """
-        Begin to deliver.
-        """
-        self._write, self._finished, self._failed = write, finished, failed
-        self._transport.resumeProducing()
-        self._flush()
-
-    def pause(self) -> None:
-        """
-        Deliver nothing until resumed.
-        """
-        self._paused = True
-        self._transport.pauseProducing()
-
-    def resume(self) -> None:
-        """
-        Deliver again.
-        """
-        self._paused = False
-        self._transport.resumeProducing()
-        self._flush()
-
-    def stop(self) -> None:
-        """
-        Drop whatever comes.
-        """
-        self._stopped = True
-        self._write = self._finished = self._failed = None
-        self._queue.clear()
-        self._queued = 0
-        self._transport.resumeProducing()
-
-    def lost(self) -> None:
-        """
-        The client is gone.
-        """
-        failed = self._failed
-        self._write = self._finished = self._failed = None
-        if failed is not None:
-            failed()
-
-    def _flush(self) -> None:
-        while self._queue and self._write is not None and not self._paused:
-            piece = self._queue.pop(0)
-            self._queued -= len(piece)
-            self._write(piece)
-        if self.complete and not self._queue and self._finished is not None:
-            finished = self._finished
-            self._write = self._finished = self._failed = None
-            finished()
-
-
 class ConnectionOwner(Structure):
     """
     What a connection needs of the port that accepted it.
 
     Attributes:
         answer: Answers requests.
+        at_once: Answers a request given by its bytes, if it can do so without thought;
+            see :meth:`.PreparedAnswers.answer`.
         make_sender: Makes the outgoing side.
         seconds: A clock.
         leaving: Whether the node stops.
     """
 
     answer: Answer
+    at_once: AtOnce
     make_sender: Callable[[IStreamTransport], IBodySender]
     seconds: Callable[[], float]
     leaving: bool
@@ -219,8 +116,18 @@ class ProxyConnection(Protocol):
         """
         Take bytes of requests.
         """
-        if self._lingering:
-            return
+        if self._answering is None and not (self._within_head or self._rest):
+            answering = self._owner.at_once(data, self._sender)
+            if answering is ALL_SENT:
+                return
+            if answering is not None:
+                self._answering = answering
+                answering.addCallbacks(lambda _: self._sent(), self._cut)
+                return
+        if not self._lingering:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
         if not self._within_head:
             # A head that comes in drops must not keep the connection for ever.
             self._since = self._owner.seconds()
@@ -279,14 +186,15 @@ class ProxyConnection(Protocol):
     def _read_request(self) -> None:
         while self._rest and self._answering is None and not self._lingering:
             data, self._rest = self._rest, b""
+            begun = self._within_head
             head = self._reader.feed(data)
             self._within_head = head is None
             if head is None:
                 return
             self._rest = self._reader.take_rest()
-            self._begin(head)
+            self._begin(head, b"" if begun or self._rest else data)
 
-    def _begin(self, head: RequestHead) -> None:
+    def _begin(self, head: RequestHead, raw: bytes) -> None:
         framing = request_framing(head)
         body = None
         if framing != NO_BODY:
@@ -302,10 +210,14 @@ class ProxyConnection(Protocol):
         )
         if body is not None:
             self._rest = body.take(self._rest)
+        else:
+            exchange.raw = raw
         answering = self._owner.answer(exchange)
         self._answering = answering
         answering.addCallbacks(
-            lambda _: self._answered(exchange), self._cut, errbackArgs=(exchange,)
+            lambda _: self._answered(exchange),
+            self._cut,
+            errbackArgs=(exchange.request_id,),
         )
 
     def _answered(self, exchange: Exchange) -> None:
@@ -315,7 +227,19 @@ class ProxyConnection(Protocol):
             self._hand_over(exchange.upgrade)
         elif body is not None and not body.complete:
             self._linger()
-        elif exchange.close_after or self._owner.leaving:
+        elif exchange.close_after:
+            self._rest = b""
+            self.transport.loseConnection()
+        else:
+            self._sent()
+
+    def _sent(self) -> None:
+        """
+        An answer has been given, after which the connection may be kept.
+        """
+        self._answering = None
+        self._since = self._owner.seconds()
+        if self._owner.leaving:
             self._rest = b""
             self.transport.loseConnection()
         else:
@@ -340,15 +264,13 @@ class ProxyConnection(Protocol):
         except RemoteProtocolError as error:
             self._refuse(error)
 
-    def _cut(self, failure: Failure, exchange: Exchange) -> None:
+    def _cut(self, failure: Failure, request_id: str = "") -> None:
         """
         Break the connection, so that a truncated answer cannot pass for a whole one.
         """
         self._answering = None
         if not failure.check(CancelledError, ConnectionDone, ConnectionLost, ElioError):
-            _log.failure(
-                "Request {request_id} failed", failure, request_id=exchange.request_id
-            )
+            _log.failure("Request {request_id} failed", failure, request_id=request_id)
         self.transport.abortConnection()
 
     def _refuse(self, error: RemoteProtocolError) -> None:

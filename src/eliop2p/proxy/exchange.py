@@ -55,6 +55,9 @@ class Exchange:
         added: What this node added to the head of the answer.
         trail: Where to note how it is answered, None for nowhere.
         progress: What is told of the answer in its place, None for the answer itself.
+        raw: The very bytes that asked for it, when nothing else came with them and
+            they mean the same each time; empty otherwise.
+        written: The head of the final answer as it goes out, empty before it begins.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class Exchange:
         self.added: tuple[Header, ...] = ()
         self.trail: RequestTrail | None = None
         self.progress: Progress | None = None
+        self.raw = b""
+        self.written = b""
         self.close_after = not keep_alive
         self.upgrade: Upgrade | None = None
         self._sender = sender
@@ -122,7 +127,7 @@ class Exchange:
             own.append((b"Connection", b"close"))
         elif self.head.version == b"HTTP/1.0":
             own.append((b"Connection", b"keep-alive"))
-        self._first = head.adding(*own).serialize()
+        self._first = self.written = head.adding(*own).serialize()
 
     async def send(self, span: Span) -> None:
         """

@@ -22,7 +22,12 @@ from eliop2p.signing.strip import stripped
 class Gate(Protocol):
     """
     Lets requests in.
+
+    Attributes:
+        steady: Whether a request that was let in once always is, and as the same.
     """
+
+    steady: bool
 
     def admit(self, exchange: Exchange, place: Place) -> Place:
         """
@@ -45,6 +50,8 @@ class StoreDecides:
     Lets every request in as it came: the store checks its signature.
     """
 
+    steady = True
+
     def admit(self, exchange: Exchange, place: Place) -> Place:  # noqa: ARG002
         """
         See :meth:`Gate.admit`.
@@ -60,6 +67,8 @@ class OssDecides:
     Args:
         store: The name of the store that is OSS.
     """
+
+    steady = True
 
     def __init__(self, store: bytes) -> None:
         self._store = store
@@ -79,6 +88,8 @@ class NobodyChecks:
     Lets every request in, without its signature: the node's own takes its place.
     """
 
+    steady = True
+
     def admit(self, exchange: Exchange, place: Place) -> Place:
         """
         See :meth:`Gate.admit`.
@@ -92,6 +103,8 @@ class NodeChecks:
     """
     Lets in who is known and may do what the request asks for.
     """
+
+    steady = False
 
     def __init__(
         self,

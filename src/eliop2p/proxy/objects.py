@@ -40,11 +40,12 @@ from eliop2p.proxy.heads import (
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.last_call import LastCall
 from eliop2p.proxy.last_known import LastKnown
-from eliop2p.proxy.one_read import Read, begin_read, wanted_of
+from eliop2p.proxy.one_read import Read, begin_read, origin_of, wanted_of
 from eliop2p.proxy.origin_reads import ClientOrigin, check_part
 from eliop2p.proxy.outlook import at_rest, in_chunks, outlook
 from eliop2p.proxy.part_style import PartStyles
 from eliop2p.proxy.parts import PartReader, Tap, send_part
+from eliop2p.proxy.prepared_answers import PreparedAnswers
 from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
@@ -73,6 +74,7 @@ class ObjectReads:
         parts: IChunkParts,
         records: Records,
         *,
+        prepared: PreparedAnswers,
         checks: ObjectChecks,
         metrics: Metrics,
         clock: IReactorTime,
@@ -87,6 +89,7 @@ class ObjectReads:
             reader: Opens chunks.
             parts: Opens and keeps parts of chunks.
             records: What is believed of objects.
+            prepared: Remembers answers that can be given again.
             checks: Holds objects against the store's checksums.
             metrics: Where outcomes are counted.
             clock: Tells the seconds since the epoch, and when a signature ends.
@@ -96,9 +99,9 @@ class ObjectReads:
             rng: Mixes the order in which nodes get the chunks of large objects.
         """
         self._origin = origin
-        self._reader = reader
-        self._parts = parts
+        self._reader, self._parts = reader, parts
         self._records = records
+        self._prepared = prepared
         self._checks = checks
         self._metrics = metrics
         self._clock = clock
@@ -223,7 +226,7 @@ class ObjectReads:
         if not in_chunks(self._parts, layout, part, fixed=read.fixed):
             tap = Tap(self._reader, self._parts, layout, part)
             return await self._pass_on(read, response, tap, part)
-        origin = self._client_origin(read, record, part)
+        origin = origin_of(read, record, part, self._origin, self._clock)
         small = record.version.size <= STREAMED_BYTES or read.fixed
         first = layout.chunk(part.start // self._chunk_size)
         over_soon = LastCall(self._clock, read.until).due
@@ -261,8 +264,8 @@ class ObjectReads:
             read.exchange.begin(head, (b"X-Cache", b"HIT"))
             await read.exchange.flush()
             return "hit"
-        origin = self._client_origin(read, record, part)
-        return await self._send(
+        origin = origin_of(read, record, part, self._origin, self._clock)
+        outcome = await self._send(
             read,
             record,
             part,
@@ -272,6 +275,8 @@ class ObjectReads:
             # A signed range is to be had as one stream only, in order.
             mixed=None if read.fixed else self._rng,
         )
+        self._prepared.learn(read, record, part, fresh)
+        return outcome
 
     async def _claim(self, read: Read, record: ObjectRecord, part: Interval) -> str:
         """
@@ -378,17 +383,6 @@ class ObjectReads:
         self, read: Read, head: ResponseHead
     ) -> tuple[ObjectRecord, Interval] | None:
         return learn_settled(self._settle, read.plan, read.head, head, self._chunk_size)
-
-    def _client_origin(
-        self, read: Read, record: ObjectRecord, part: Interval
-    ) -> ClientOrigin:
-        return ClientOrigin(
-            self._origin,
-            read.head,
-            record.version,
-            part if read.fixed else None,
-            lambda: read.until is None or self._clock.seconds() < read.until,
-        )
 
     async def _relay(self, read: Read, response: IOriginResponse) -> str:
         if read.turn:

@@ -7,9 +7,11 @@ from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.http1.message import RequestHead
 from eliop2p.http1.signature import usable_until
+from eliop2p.interfaces import IOrigin
 from eliop2p.model.ranges import Interval
 from eliop2p.model.record import ObjectRecord
 from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.origin_reads import ClientOrigin
 from eliop2p.proxy.request import ReadObject, forwarded
 from eliop2p.proxy.trust import Authority, Trust
 
@@ -76,3 +78,22 @@ def wanted_of(plan: ReadObject, record: ObjectRecord) -> Interval:
     part = plan.range.resolve(size) if plan.range else Interval(0, size)
     assert part is not None
     return part
+
+
+def origin_of(
+    read: Read,
+    record: ObjectRecord,
+    part: Interval,
+    origin: IOrigin,
+    clock: IReactorTime,
+) -> ClientOrigin:
+    """
+    Give the store as the client of a read may use it.
+    """
+    return ClientOrigin(
+        origin,
+        read.head,
+        record.version,
+        part if read.fixed else None,
+        lambda: read.until is None or clock.seconds() < read.until,
+    )

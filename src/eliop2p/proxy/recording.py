@@ -9,7 +9,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
-from eliop2p.model.trail import RequestTrail, Trails
+from eliop2p.model.trail import RequestTrail
+from eliop2p.model.trails import Trails
 from eliop2p.proxy.exchange import Answer, Exchange
 from eliop2p.proxy.request import shown_target
 
@@ -62,12 +63,15 @@ class Recording:
             trail.first = exchange.answered - trail.started
         trail.added = exchange.added
         if isinstance(result, Failure):
-            trail.error = _what_happened(result)
+            trail.error = what_happened(result)
         self._trails.end(trail)
         return result
 
 
-def _what_happened(failure: Failure) -> str:
+def what_happened(failure: Failure) -> str:
+    """
+    Say in words why a request could not be answered to its end.
+    """
     if failure.check(*_GONE):
         return "the client went away"
     return f"{type(failure.value).__name__}: {failure.value}"[:500]

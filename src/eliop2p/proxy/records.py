@@ -84,9 +84,25 @@ class Records:
         elif self._store is not None:
             data = await self._store.get(record_id)
         record = self._decode(data, key)
-        if record is not None:
+        if record is not None and record_id not in self._recent:
             self._remember(record_id, record.encode())
         return record
+
+    def belief(self, record_id: ObjectId) -> bytes | None:
+        """
+        Give what is believed of an object as long as it is in memory: another value
+        when something has changed, the very same while nothing has.
+        """
+        return self._recent.get(record_id)
+
+    def still(self, record_id: ObjectId, belief: bytes) -> bool:
+        """
+        Tell whether a belief has not changed since; that counts as a use of it.
+        """
+        if self._recent.get(record_id) is not belief:
+            return False
+        self._recent.move_to_end(record_id)
+        return True
 
     def learn(self, record_id: ObjectId, record: ObjectRecord) -> ObjectRecord:
         """
@@ -140,6 +156,7 @@ class Records:
         for record_id in record_ids:
             self._bytes -= len(self._recent.pop(record_id, b""))
             self._directory.forget(record_id)
+        for record_id in record_ids:
             if self._store is not None:
                 await self._store.remove(record_id)
 

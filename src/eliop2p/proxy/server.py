@@ -22,6 +22,8 @@ from eliop2p.interfaces import IBodySender, INetwork, IStreamTransport
 from eliop2p.net.listening import opening
 from eliop2p.proxy.connection import ProxyConnection
 from eliop2p.proxy.exchange import Answer
+from eliop2p.proxy.prepared_answers import AtOnce, not_at_once
+from eliop2p.proxy.request_ids import request_ids
 
 SWEEP_SECONDS = 1.0
 """
@@ -42,6 +44,7 @@ class ProxyFactory(Factory):
 
     Attributes:
         answer: Answers requests.
+        at_once: Answers those that it can without thought.
         seconds: The clock's.
         leaving: Whether the node stops: each connection closes after its answer.
     """
@@ -53,6 +56,7 @@ class ProxyFactory(Factory):
         answer: Answer,
         make_sender: Callable[[IStreamTransport], IBodySender],
         *,
+        at_once: AtOnce,
         metrics: Metrics,
         clock: IReactorTime,
         rng: random.Random,
@@ -62,17 +66,19 @@ class ProxyFactory(Factory):
         Args:
             answer: Answers requests.
             make_sender: Makes the outgoing side of a connection.
+            at_once: Answers requests before answer is asked.
             metrics: Where refusals are counted.
             clock: For stalls.
             rng: For request ids.
             max_connections: How many clients at one time.
         """
         self.answer = answer
+        self.at_once = at_once
         self.make_sender = make_sender
         self.seconds = clock.seconds
         self.leaving = False
         self._metrics = metrics
-        self._rng = rng
+        self._ids = request_ids(rng)
         self._max_connections = max_connections
         self._open: dict[ProxyConnection, None] = {}
         self._empty: Deferred[None] | None = None
@@ -90,7 +96,7 @@ class ProxyFactory(Factory):
         """
         Name a request.
         """
-        return f"{self._rng.getrandbits(64):016x}"
+        return next(self._ids).decode()
 
     def opened(self, connection: ProxyConnection) -> None:
         """
@@ -130,6 +136,7 @@ class ProxyFactory(Factory):
             Fires when the last is gone.
         """
         self.leaving = True
+        self.at_once = not_at_once
         self._empty = Deferred()
         empty = self._empty
         for connection in list(self._open):

@@ -125,6 +125,8 @@ class ProxyService:
         forward = self._tunnels is not None
         route = find_route(exchange.head, self._stores, forward=forward)
         exchange.head = self._watched(exchange, route.head)
+        if exchange.progress is not None or not self._gate.steady:
+            exchange.raw = b""
         place = self._gate.admit(exchange, route.place)
         plan = classify(exchange.head, place)
         try:

@@ -172,6 +172,18 @@ class Trust:
         while len(self._words) > MAX_REMEMBERED:
             self._words.popitem(last=False)
 
+    def lasts(
+        self, who: Authority | None, record: ObjectRecord
+    ) -> tuple[float, float] | None:
+        """
+        Tell from when until when what the store said of a version counts unasked, in
+        seconds since the epoch; None when it does not now.
+        """
+        if self._recall(who, record, self._fresh) is None or who is None:
+            return None
+        when = self._words[who].when
+        return when, when + self._fresh
+
     def drop(self, *record_ids: ObjectId) -> None:
         """
         Let nothing count that was said before now of objects that have been written.

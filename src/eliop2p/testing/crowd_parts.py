@@ -2,7 +2,7 @@
 What a simulated crowd is made of: its plan, its clients, and its memory.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -105,6 +105,12 @@ class CheckingSender:
         self.bytes_sent += len(span)
         self.wrong |= bytes(span) != self._expected(start, self.bytes_sent)
         return succeed(None)
+
+    def offer(self, pieces: Sequence[bytes | memoryview]) -> int:  # noqa: ARG002
+        """
+        Take nothing at once.
+        """
+        return 0
 
     def close(self) -> None:
         """
