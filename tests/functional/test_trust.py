@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import oss2
 import pytest
 
 from tests.functional.one_node import OneNode, make_node
@@ -44,6 +45,27 @@ def test_fresh(trusting: Oss) -> None:
     assert trusting.node.metric("eliop2p_origin_requests_total") == asked
     assert fetch(bucket.sign_url("GET", "k", 601))[0] == 403
     world.users[ALICE].allowed = True
+
+
+def test_head(trusting: Oss) -> None:
+    """
+    A HEAD is the store's to answer, and what it shows to be otherwise is trusted no
+    more: another object, and none.
+    """
+    world, bucket = trusting.world, trusting.bucket("v4")
+    world.put(BUCKET, "k", b"data")
+    url = bucket.sign_url("GET", "k", 600)
+    assert fetch(url) == (200, b"data")
+    assert bucket.head_object("k").content_length == 4
+    world.put(BUCKET, "k", b"anew!")
+    assert fetch(url) == (200, b"data")
+    assert bucket.head_object("k").content_length == 5
+    assert [fetch(url) for _ in range(2)] == [(200, b"anew!")] * 2
+    del world.buckets[BUCKET]["k"]
+    assert fetch(url) == (200, b"anew!")
+    with pytest.raises(oss2.exceptions.NotFound):
+        bucket.head_object("k")
+    assert fetch(url)[0] == 404
 
 
 def test_expired(trusting: Oss) -> None:
