@@ -221,11 +221,11 @@ def _metadata(head: ResponseHead) -> frozenset[Header]:
 
 def contradicts(record: ObjectRecord, shown: ResponseHead) -> bool:
     """
-    Tell whether the answer to a HEAD shows that a belief does not hold any more: the
+    Tell whether a 200 or 404 to a HEAD shows that a belief does not hold any more: the
     object is gone, or it is another, or has other metadata.
     """
-    if shown.status != 200:
-        return shown.status == 404
+    if shown.status == 404:
+        return True
     size = parse_decimal(shown.get(b"content-length") or b"")
     if size not in (None, record.version.size):
         return True

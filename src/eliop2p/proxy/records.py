@@ -62,8 +62,15 @@ class Records:
         """
         Look an object up.
         """
-        record = await self.recall(record_id, key)
+        data = self._recent.get(record_id)
+        if data is not None:
+            self._recent.move_to_end(record_id)
+        elif self._store is not None:
+            data = await self._store.get(record_id)
+        record = self._decode(data, key)
         if record is not None:
+            if record_id not in self._recent:
+                self._remember(record_id, record.encode())
             return Found(record, turn=False)
         told = await self._directory.find(record_id)
         if told is None:
@@ -74,19 +81,11 @@ class Records:
             self._keep(record_id, record.encode())
         return Found(record, turn=False)
 
-    async def recall(self, record_id: ObjectId, key: ObjectKey) -> ObjectRecord | None:
+    def recent(self, record_id: ObjectId, key: ObjectKey) -> ObjectRecord | None:
         """
-        Give what this node itself believes of an object.
+        Give what this node believes of an object, if that is in memory.
         """
-        data = self._recent.get(record_id)
-        if data is not None:
-            self._recent.move_to_end(record_id)
-        elif self._store is not None:
-            data = await self._store.get(record_id)
-        record = self._decode(data, key)
-        if record is not None and record_id not in self._recent:
-            self._remember(record_id, record.encode())
-        return record
+        return self._decode(self._recent.get(record_id), key)
 
     def belief(self, record_id: ObjectId) -> bytes | None:
         """

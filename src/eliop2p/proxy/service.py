@@ -222,11 +222,16 @@ class ProxyService:
 
     async def _compare(self, key: ObjectKey, shown: ResponseHead) -> None:
         """
-        Forget what the store has just said to be otherwise.
+        Forget what the store has just said to be otherwise. What is not in memory any
+        more the next read holds against the store; only its last word could count.
         """
+        if shown.status not in (200, 404):
+            return
         for record_id in record_ids(key):
-            record = await self._records.recall(record_id, key)
-            if record is not None and contradicts(record, shown):
+            record = self._records.recent(record_id, key)
+            if record is None:
+                self._trust.drop(record_id)
+            elif contradicts(record, shown):
                 await self._forget(record_id)
 
     async def _forget(self, *ids: ObjectId) -> None:

@@ -188,6 +188,8 @@ class Trust:
         """
         Let nothing count that was said before now of objects that have been written.
         """
+        if not (self._fresh or self._stale or self.outlives):
+            return
         if len(self._dropped) + len(record_ids) > MAX_REMEMBERED:
             self._dropped.clear()
             self._words.clear()
