@@ -6,7 +6,9 @@ its own, registers the nodes, has them report a million chunks, wait for members
 changes as nodes do, and beat every three seconds. It prints what share of a core the
 control plane took while they did, how much memory it has, and how long heartbeats took.
 
-The nodes are simulated by this process: half of what the machine does is theirs.
+The nodes are simulated by this process: half of what the machine does is theirs. How
+long both processes were ready to run and waited for a processor is printed as well:
+that is the machine's part of how long heartbeats took.
 """
 
 import argparse
@@ -137,6 +139,13 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def waited_seconds(pid: int | str) -> float:
+    """
+    Read how long the main thread of a process has waited for a processor.
+    """
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 def resident(pid: int) -> int:
     """
     Read the bytes of memory that a process has.
@@ -180,9 +189,15 @@ async def run(pid: int, port: int, given: argparse.Namespace) -> None:
     watching = [asyncio.create_task(load.watch(node, heard)) for node in load.watches]
     await asyncio.sleep(1)
     begun, used = loop.time(), processor_seconds(pid)
+    both: tuple[int | str, ...] = (pid, "self")
+    waited = [waited_seconds(each) for each in both]
     until = begun + given.seconds
     await asyncio.gather(*(load.beat(node, until) for node in load.beats))
     spent, passed = processor_seconds(pid) - used, loop.time() - begun
+    late = [
+        (waited_seconds(each) - before) / passed
+        for each, before in zip(both, waited, strict=True)
+    ]
     taken = sorted(load.taken)
     each = spent / len(taken)
     print(
@@ -190,7 +205,12 @@ async def run(pid: int, port: int, given: argparse.Namespace) -> None:
         f"{each * 1000:.2f} ms each ({each * given.nodes / INTERVAL:.1%} for all), "
         f"{resident(pid) / (1 << 20):.0f} MiB resident, median "
         f"{taken[len(taken) // 2] * 1000:.1f} ms, "
-        f"p99 {taken[int(len(taken) * 0.99)] * 1000:.1f} ms"
+        f"p99 {taken[int(len(taken) * 0.99)] * 1000:.1f} ms, slowest "
+        f"{taken[-1] * 1000:.1f} ms"
+    )
+    print(
+        f"waited for a processor: the control plane {late[0]:.1%} of the time, the "
+        f"nodes {late[1]:.1%}"
     )
     changed = loop.time()
     await load.beats[0].ask("DELETE", f"nodes/{load.beats[0].node_id}")

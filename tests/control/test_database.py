@@ -3,16 +3,30 @@ Tests for :mod:`eliop2p.control.database` and :mod:`eliop2p.control.journal`.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import StartError
+from eliop2p.control import database
 from eliop2p.control.database import MIGRATIONS, Database, Saved
 from eliop2p.control.journal import RETRY_SECONDS, Journal
+from eliop2p.control.orders import ChunkRef, Kind, Order, Outcome, Standing, State
 from eliop2p.control.registry import Registry, SavedNode
-from tests.control.support import TIMEOUT, StepWorker, node
+from tests.control.support import TIMEOUT, StepWorker, chunk_id, node
+
+
+def standing(node_id: str, command_id: str, given_at: float) -> Standing:
+    """
+    Make a command that waits.
+    """
+    chunk = ChunkRef(chunk_id(1), 10)
+    order = Order(command_id, Kind.REPLICATE, (chunk,), prefix="s3://b/")
+    return Standing(node_id, order, given_at)
 
 
 class DatabaseTests(SynchronousTestCase):
@@ -33,6 +47,17 @@ class DatabaseTests(SynchronousTestCase):
         database = Database(self.path)
         self.addCleanup(database.close)
         return database
+
+    @contextmanager
+    def patched_migrations(self, count: int) -> Iterator[None]:
+        """
+        Be a release that knew so many versions of the schema.
+        """
+        before = self.patch(database, "MIGRATIONS", MIGRATIONS[:count])
+        loads = self.patch(Database, "_load_orders", lambda _: ())
+        yield
+        before.restore()
+        loads.restore()
 
     def refusal(self) -> str:
         """
@@ -55,6 +80,38 @@ class DatabaseTests(SynchronousTestCase):
         first.save(8, [], ["b", "unheard of"])
         first.close()
         self.assertEqual(self.open().load(), Saved(8, (one,), 0))
+
+    def test_commands(self) -> None:
+        """
+        Commands and what became of them are there after the file was opened anew, in
+        the order in which they were given; one that cannot be read is left out.
+        """
+        first = Database(self.path)
+        ended = Outcome(State.DONE, 5, "é")
+        waits, done = standing("b", "one", 1.0), standing("a", "two", 2.0)
+        done.outcome = ended
+        gone = standing("a", "three", 3.0)
+        first.save_orders([done, waits, gone], [])
+        first.save_orders([], [("a", "three"), ("a", "unheard of")])
+        first._connection.execute(
+            "INSERT INTO commands VALUES ('a', 'four', 4.0, '{}', NULL)"
+        )
+        first.close()
+        self.assertEqual(self.open().load().orders, (waits, done))
+
+    def test_earlier_release(self) -> None:
+        """
+        A file of an earlier release is brought up to date, with what is in it.
+        """
+        with self.patched_migrations(2):
+            first = Database(self.path)
+            one = SavedNode(node("a"), 1.5)
+            first.save(7, [one], [])
+            first.close()
+        now = self.open()
+        now.save_orders([standing("a", "one", 1.0)], [])
+        saved = now.load()
+        self.assertEqual((saved.nodes, len(saved.orders)), ((one,), 1))
 
     def test_one_process(self) -> None:
         """
@@ -151,6 +208,30 @@ class JournalTests(SynchronousTestCase):
         self.journal.note("a")
         self.assertEqual(self.saved(), ["b"])
         self.assertEqual(self.database.load().version, self.registry.version)
+
+    def test_writes_commands(self) -> None:
+        """
+        A command is written when it is given and when it has ended, and removed with
+        its node; what could not be written is later.
+        """
+        book = self.registry.orders
+        self.register("a")
+        broken = self.patch(self.database, "save_orders", _no_space)
+        order = standing("a", "one", 1.0).order
+        book.give("a", order, 1.0)
+        self.journal.note_orders()
+        self.assertTrue(self.journal.failing)
+        broken.restore()
+        self.clock.advance(RETRY_SECONDS)
+        self.assertEqual(self.database.load().orders, tuple(book.all()))
+        book.end("a", "one", Outcome(State.DONE, 5))
+        book.give("a", attrs.evolve(order, command_id="two"), 2.0)
+        self.journal.note_orders()
+        self.assertEqual(self.database.load().orders, tuple(book.all()))
+        book.drop("a")
+        self.journal.note("a")
+        names = [each.order.command_id for each in self.database.load().orders]
+        self.assertEqual(names, ["one"])
 
     def test_one_at_a_time(self) -> None:
         """

@@ -2,6 +2,8 @@
 Tests for :mod:`eliop2p.control.server_service`.
 """
 
+import gc
+
 import attrs
 from twisted.application.service import IService
 from twisted.internet.error import CannotListenError
@@ -14,6 +16,7 @@ from zope.interface.verify import verifyObject
 from eliop2p.base.config import ControlConfig, load_control_config
 from eliop2p.base.errors import StartError
 from eliop2p.base.secret import Secret
+from eliop2p.control import server
 from eliop2p.control.fields import encode
 from eliop2p.control.messages import node_to_json
 from eliop2p.control.server_service import (
@@ -172,6 +175,43 @@ class ControlServerTests(SynchronousTestCase):
         self.assertIn(b'"node_id":"a"', self.ask("GET", "/api/v1/nodes"))
         self.reactor.pump([1.0] * 3)
         self.assertIn(b'"nodes":[]', self.ask("GET", "/api/v1/nodes"))
+
+    def test_restart_with_commands(self) -> None:
+        """
+        A restart forgets no command: one that waits is handed out, one that has ended
+        is shown, and nothing waits for a node that left.
+        """
+        first = self.start()
+        chunks = [{"chunk_id": "0" * 64, "length": 10}]
+        for node_id, name in (("a", "one"), ("a", "two"), ("b", "three")):
+            self.register(node_id)
+            body = encode({"id": name, "kind": "evict", "chunks": chunks})
+            self.ask("POST", f"/api/v1/nodes/{node_id}/commands", body)
+        done = encode({"state": "done", "bytes": 5})
+        self.ask("PUT", "/api/v1/nodes/a/commands/one", done)
+        self.ask("DELETE", "/api/v1/nodes/b")
+        before = self.ask("GET", "/api/v1/commands").partition(b"\r\n\r\n")[2]
+        self.stop(first)
+        self.start()
+        after = self.ask("GET", "/api/v1/commands").partition(b"\r\n\r\n")[2]
+        self.assertEqual(after, before)
+        waiting = self.ask("GET", "/api/v1/nodes/a/commands")
+        self.assertIn(b'"id":"two"', waiting)
+        self.assertNotIn(b'"id":"one"', waiting)
+
+    def test_spared(self) -> None:
+        """
+        Many reported chunks are not looked at for garbage again and again.
+        """
+        self.patch(server, "FROZEN_EVERY", 3)
+        self.addCleanup(gc.unfreeze)
+        self.start()
+        self.register("a")
+        before = gc.get_freeze_count()
+        for count in (2, 4):
+            held = [f"{number:064x}" for number in range(count)]
+            self.ask("PUT", "/api/v1/nodes/a/chunks", encode({"held": held}))
+            self.assertEqual(gc.get_freeze_count() > before, count > 3)
 
     def test_version(self) -> None:
         """

@@ -4,7 +4,7 @@ What the control plane keeps across restarts: a file of SQLite's.
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -12,6 +12,7 @@ import attrs
 from eliop2p.base.errors import ElioError, StartError
 from eliop2p.control.fields import BadMessage, decode, encode
 from eliop2p.control.messages import node_from_json, node_to_json
+from eliop2p.control.orders import Outcome, Standing, State, order_from_json
 from eliop2p.control.policy import Policy
 from eliop2p.control.registry import SavedNode
 
@@ -38,7 +39,22 @@ CREATE TABLE policy (
 )
 """
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((_NODES, _COUNTERS), (_POLICY,))
+_COMMANDS = """
+CREATE TABLE commands (
+    node_id TEXT,
+    command_id TEXT,
+    given_at REAL NOT NULL,
+    command TEXT NOT NULL,
+    outcome TEXT,
+    PRIMARY KEY (node_id, command_id)
+) WITHOUT ROWID
+"""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (_NODES, _COUNTERS),
+    (_POLICY,),
+    (_COMMANDS,),
+)
 """
 The statements that lead from each version of the schema to the next, from 0 on.
 """
@@ -56,12 +72,14 @@ class Saved:
         nodes: The nodes.
         unreadable: How many more there were that cannot be read.
         policy: What operators wanted of replication, None when they said nothing.
+        orders: What nodes were to do, and what became of it.
     """
 
     version: int
     nodes: tuple[SavedNode, ...]
     unreadable: int
     policy: Policy | None = None
+    orders: tuple[Standing, ...] = ()
 
 
 class _Unfit(ElioError):
@@ -135,7 +153,22 @@ class Database:
             except BadMessage:
                 unreadable += 1
         version = row[0] if row else 0
-        return Saved(version, tuple(nodes), unreadable, self._load_policy())
+        orders = tuple(self._load_orders())
+        return Saved(version, tuple(nodes), unreadable, self._load_policy(), orders)
+
+    def _load_orders(self) -> Iterator[Standing]:
+        """
+        Read the commands; one that cannot be read is wanted again by whoever gave it.
+        """
+        for node_id, given_at, command, outcome in self._connection.execute(
+            "SELECT node_id, given_at, CAST(command AS BLOB), CAST(outcome AS BLOB) "
+            "FROM commands ORDER BY given_at, command_id"
+        ):
+            with suppress(BadMessage):
+                standing = Standing(node_id, order_from_json(decode(command)), given_at)
+                if outcome is not None:
+                    standing.outcome = Outcome.from_json(decode(outcome))
+                yield standing
 
     def _load_policy(self) -> Policy | None:
         row = self._connection.execute(
@@ -159,6 +192,29 @@ class Database:
         with self._transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO policy VALUES (1, ?)", (document,)
+            )
+
+    def save_orders(
+        self, present: Iterable[Standing], absent: Iterable[tuple[str, str]]
+    ) -> None:
+        """
+        Write what has become of commands, all of it or nothing.
+
+        Args:
+            present: Commands to put in place of what was known of them.
+            absent: Names of nodes and commands to remove.
+
+        Raises:
+            sqlite3.Error: It could not be written.
+        """
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?, ?)",
+                [_order_row(standing) for standing in present],
+            )
+            connection.executemany(
+                "DELETE FROM commands WHERE node_id = ? AND command_id = ?",
+                list(absent),
             )
 
     def save(
@@ -239,6 +295,15 @@ class Database:
                 for statement in statements:
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _order_row(standing: Standing) -> tuple[str, str, float, str, str | None]:
+    order, outcome = standing.order, standing.outcome
+    ended = None
+    if outcome.state is not State.WAITING:
+        ended = encode(outcome.to_json()).decode()
+    command = encode(order.to_json()).decode()
+    return standing.node_id, order.command_id, standing.given_at, command, ended
 
 
 def _explain(error: Exception) -> str:

@@ -5,6 +5,7 @@ Writing the registry's changes down, behind its back.
 import sqlite3
 from collections.abc import Iterable
 
+import attrs
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -71,6 +72,12 @@ class Journal:
         self._policy_changed = True
         self._soon()
 
+    def note_orders(self) -> None:
+        """
+        Have what has become of commands written soon.
+        """
+        self._soon()
+
     def close(self) -> Deferred[None]:
         """
         Write what is left, if that can be done, and close the database.
@@ -100,30 +107,49 @@ class Journal:
     async def _write(self) -> None:
         async with self._lock:
             self._due = False
+            book = self._registry.orders
             changed, self._changed = self._changed, {}
+            orders, book.changed = book.changed, {}
             policy, self._policy_changed = self._policy_changed, False
-            if not changed and not policy:
-                return
             try:
-                if changed:
-                    await self._save(changed)
-                if policy:
-                    saving = self._database.save_policy
-                    await self._worker.run(saving, self._registry.policy)
+                await self._save(changed, orders, policy)
             except sqlite3.Error as error:
                 self._changed = changed | self._changed
+                book.changed = orders | book.changed
                 self._policy_changed = policy or self._policy_changed
                 self._failed(error)
             else:
                 self._succeeded()
 
-    async def _save(self, changed: Iterable[str]) -> None:
+    async def _save(
+        self,
+        changed: Iterable[str],
+        orders: Iterable[tuple[str, str]],
+        policy: bool,
+    ) -> None:
+        if changed:
+            await self._save_nodes(changed)
+        if orders:
+            await self._save_orders(orders)
+        if policy:
+            saving = self._database.save_policy
+            await self._worker.run(saving, self._registry.policy)
+
+    async def _save_nodes(self, changed: Iterable[str]) -> None:
         members = {node_id: self._registry.find(node_id) for node_id in changed}
         present = [member.saved for member in members.values() if member]
         absent = [node_id for node_id, member in members.items() if not member]
         await self._worker.run(
             self._database.save, self._registry.version, present, absent
         )
+
+    async def _save_orders(self, changed: Iterable[tuple[str, str]]) -> None:
+        book = self._registry.orders
+        found = {name: book.find(*name) for name in changed}
+        # As they are now: a thread must not see them change.
+        present = [attrs.evolve(each) for each in found.values() if each]
+        absent = [name for name, each in found.items() if not each]
+        await self._worker.run(self._database.save_orders, present, absent)
 
     def _failed(self, error: sqlite3.Error) -> None:
         if not self.failing:

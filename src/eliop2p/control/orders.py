@@ -4,7 +4,7 @@ Commands for nodes: given once, carried out at least once, acknowledged.
 
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import attrs
 
@@ -246,21 +246,38 @@ class Standing:
 
 class OrderBook:
     """
-    The commands of every node, in the order in which they came. Kept in memory: what
-    is lost with the process is wanted again when the adjuster looks next.
+    The commands of every node, in the order in which they came.
 
     Args:
         max_waiting: How many may wait for one node.
         max_ended: How many that have ended are kept.
+
+    Attributes:
+        changed: Names of nodes and commands of what is to be written down.
     """
 
     def __init__(
         self, max_waiting: int = MAX_WAITING, max_ended: int = MAX_ENDED
     ) -> None:
+        self.changed: dict[tuple[str, str], None] = {}
         self._max_waiting = max_waiting
         self._max_ended = max_ended
         self._waiting: dict[str, dict[str, Standing]] = {}
         self._ended: dict[tuple[str, str], Standing] = {}
+
+    def restore(self, standings: Iterable[Standing], nodes: Container[str]) -> None:
+        """
+        Take the commands of an earlier run, in their order; nothing waits for nodes
+        that are not known any more.
+        """
+        for each in standings:
+            name = (each.node_id, each.order.command_id)
+            if each.outcome.state is not State.WAITING:
+                self._ended[name] = each
+            elif each.node_id in nodes:
+                self._waiting.setdefault(each.node_id, {})[name[1]] = each
+            else:
+                self.changed[name] = None
 
     def count(self, node_id: str) -> int:
         """
@@ -287,6 +304,7 @@ class OrderBook:
         if len(waiting) >= self._max_waiting:
             raise OrdersFull(f"{len(waiting)} commands wait for the node")
         standing = waiting[order.command_id] = Standing(node_id, order, now)
+        self.changed[node_id, order.command_id] = None
         return standing
 
     def find(self, node_id: str, command_id: str) -> Standing | None:
@@ -325,8 +343,11 @@ class OrderBook:
         if waiting.pop(command_id, None) is not None:
             standing.outcome = outcome
             self._ended[node_id, command_id] = standing
+            self.changed[node_id, command_id] = None
             while len(self._ended) > self._max_ended:
-                del self._ended[next(iter(self._ended))]
+                oldest = next(iter(self._ended))
+                del self._ended[oldest]
+                self.changed[oldest] = None
         if not waiting:
             self._waiting.pop(node_id, None)
         return standing
@@ -335,4 +356,5 @@ class OrderBook:
         """
         Forget what a node was to do: it is gone.
         """
-        self._waiting.pop(node_id, None)
+        for command_id in self._waiting.pop(node_id, {}):
+            self.changed[node_id, command_id] = None

@@ -17,6 +17,7 @@ from eliop2p.control.messages import (
     Location,
     ReportAnswer,
 )
+from eliop2p.control.orders import OrderBook
 from eliop2p.control.policy import Policy
 from eliop2p.model.chunk import ChunkId
 from eliop2p.model.peer import PeerInfo
@@ -83,6 +84,7 @@ class Registry:
         version: Grows with every change of the membership.
         locations: What each node holds.
         policy: What operators want of replication.
+        orders: What nodes are to do for that.
         adjuster: The node that sees to it: the one that has been here longest; empty
             while there is none.
     """
@@ -97,6 +99,7 @@ class Registry:
         self.version = version
         self.locations = Locations(max_locations)
         self.policy = Policy()
+        self.orders = OrderBook()
         self.adjuster = ""
         self._changes = Changes(version)
         self._timeout = heartbeat_timeout

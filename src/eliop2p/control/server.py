@@ -2,6 +2,7 @@
 The control plane's HTTP API.
 """
 
+import gc
 from collections.abc import Callable
 
 import attrs
@@ -31,7 +32,6 @@ from eliop2p.control.messages import (
 from eliop2p.control.metrics import CONTENT_TYPE, ControlMetrics
 from eliop2p.control.openapi import describe_api
 from eliop2p.control.orders import (
-    OrderBook,
     OrderConflict,
     OrdersFull,
     Outcome,
@@ -48,6 +48,12 @@ from eliop2p.control.waiting import Waiters
 MAX_WAIT = 60
 """
 Seconds for which a question may wait for a change.
+"""
+
+FROZEN_EVERY = 50_000
+"""
+Reported chunks after which what is kept is no longer looked at for garbage: it has no
+cycles, and a look at a million of them stops everything for a tenth of a second.
 """
 
 _log = Logger()
@@ -85,7 +91,8 @@ class ControlResource(Resource):
         self._clock = clock
         # A change sends the whole list to every node: it is written out once.
         self._membership = (-1, b"")
-        self._orders = OrderBook()
+        self._orders = registry.orders
+        self._frozen = 0
         self._waiters = Waiters(clock, 2 * MAX_NODES)
         metrics.waiting = lambda: len(self._waiters)
         self._answers: dict[str, Callable[[Call], Answer | Deferred[Answer]]] = {
@@ -213,10 +220,12 @@ class ControlResource(Resource):
 
     def _report(self, call: Call) -> Answer:
         report = ChunkReport.from_json(call.message())
-        now = self._clock.seconds()
-        return Answer(
-            encode(self._registry.report(call.node_id, report, now).to_json())
-        )
+        answer = self._registry.report(call.node_id, report, self._clock.seconds())
+        known = self._registry.locations.pairs
+        if known - self._frozen >= FROZEN_EVERY:
+            self._frozen = known
+            gc.freeze()
+        return Answer(encode(answer.to_json()))
 
     def _locations(self, call: Call) -> Answer:
         query = LocationsQuery.from_json(call.message())
@@ -257,6 +266,7 @@ class ControlResource(Resource):
             raise answers.too_many_commands(call.node_id, str(error)) from error
         if standing is not known:
             self._metrics.commands["given"] += 1
+            self._journal.note_orders()
         return Answer(encode(standing.to_json()), ACCEPTED)
 
     def _acknowledge(self, call: Call) -> Answer:
@@ -269,6 +279,7 @@ class ControlResource(Resource):
             raise answers.unknown_command(call.command_id) from error
         if waited:
             self._metrics.commands[outcome.state.value] += 1
+            self._journal.note_orders()
         return Answer(encode(standing.to_json()))
 
     def _all_commands(self, _: Call) -> Answer:

@@ -141,6 +141,8 @@ class ControlServer(Service):
         version = first_version(saved.version, now)
         registry = Registry(self._config.server.heartbeat_timeout, version)
         registry.restore(saved.nodes, now)
+        known = {each.info.node_id for each in saved.nodes}
+        registry.orders.restore(saved.orders, known)
         server = self._config.server
         registry.policy = saved.policy or Policy(
             server.min_replicas, server.max_replicas

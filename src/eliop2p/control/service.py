@@ -26,7 +26,7 @@ reports afresh.
 
 REPORTED_AT_ONCE = 10_000
 FIRST_RETRY = 0.5
-LAST_RETRY = 30.0
+LAST_RETRY = 10.0
 LEAVE_TIMEOUT = 2.0
 """
 Seconds that a stopping node gives to the control plane.
