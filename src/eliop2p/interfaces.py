@@ -44,12 +44,22 @@ from eliop2p.wire.cluster_events import (
     ToldHolders,
     ToldTally,
 )
-from eliop2p.wire.events import Done, Get, Gone, Goodbye, Have, Leased, Locate, Located
+from eliop2p.wire.events import (
+    Done,
+    Get,
+    Gone,
+    Goodbye,
+    Have,
+    Leased,
+    Locate,
+    Located,
+    Opened,
+)
 from eliop2p.wire.rules import Question
 
 _T = TypeVar("_T")
 
-OneWay = Have | Gone | Leased | PublishObject | ForgetObject | Rumour | Goodbye
+OneWay = Have | Gone | Opened | Leased | PublishObject | ForgetObject | Rumour | Goodbye
 """
 Messages that nothing answers.
 """
@@ -685,6 +695,11 @@ class IChunkSource(Interface):
     def withdraw(chunk_id: ChunkId) -> None:
         """
         The node no longer holds the chunk.
+        """
+
+    def opened(chunk_id: ChunkId) -> None:
+        """
+        A client has read the chunk, which the node holds.
         """
 
 

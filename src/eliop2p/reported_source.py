@@ -34,6 +34,12 @@ class ReportedSource:
         if self.control is not None:
             self.control.note_held(chunk_id)
 
+    def opened(self, chunk_id: ChunkId) -> None:
+        """
+        Tell homes.
+        """
+        self._source.opened(chunk_id)
+
     def withdraw(self, chunk_id: ChunkId) -> None:
         """
         Tell homes and control plane.

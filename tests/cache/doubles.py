@@ -109,6 +109,7 @@ class FakeSource:
     def __init__(self) -> None:
         self.fetches: list[Fetch] = []
         self.told: list[tuple[str, ChunkId]] = []
+        self.opens: list[ChunkId] = []
 
     def fetch(self, sink: IChunkSink, origin: IChunkOrigin) -> Deferred[Fetched]:
         """
@@ -129,6 +130,12 @@ class FakeSource:
         Note it.
         """
         self.told.append(("withdraw", chunk_id))
+
+    def opened(self, chunk_id: ChunkId) -> None:
+        """
+        Note it.
+        """
+        self.opens.append(chunk_id)
 
     def serve(self, number: int, length: int, index: int = -1) -> None:
         """

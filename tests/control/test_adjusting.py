@@ -16,7 +16,9 @@ from eliop2p.control.adjusting import (
     Held,
     choose_targets,
     make_orders,
+    plan_evictions,
     plan_replicas,
+    surplus,
 )
 from eliop2p.control.executor import Executor
 from eliop2p.control.orders import (
@@ -86,6 +88,24 @@ class PlanTests(SynchronousTestCase):
             )
             counts[target] += 1
         self.assertGreater(min(counts.values()), 25)
+
+    def test_surplus(self) -> None:
+        """
+        What nobody asked for keeps the least replicas, the same ones each time; what is
+        warm or pinned keeps all, and the last one always stays.
+        """
+        policy = Policy(2, 5, (PIN,))
+        loose = attrs.evolve(PIN, pinned=False)
+        gone = surplus(policy, loose, held(1, *NODES[:4]))
+        self.assertEqual(len(gone), 2)
+        again = surplus(policy, loose, held(1, *NODES[3::-1]))
+        self.assertEqual(set(again), set(gone))
+        self.assertEqual(surplus(policy, PIN, held(1, *NODES)), ())
+        self.assertEqual(surplus(policy, loose, held(1, *NODES, heat=1)), ())
+        for count in (2, 1, 0):
+            self.assertEqual(surplus(policy, loose, held(1, *NODES[:count])), ())
+        plan = plan_evictions(policy, loose, [held(1, *NODES[:4])])
+        self.assertEqual(set(plan), set(gone))
 
     def test_orders(self) -> None:
         """

@@ -28,6 +28,15 @@ class HeatTests(SynchronousTestCase):
         self.assertEqual(heat.of(ONE, 2 * HOUR), 0)
         self.assertEqual(heat.of(OTHER, HOUR), 0)
 
+    def test_many_at_once(self) -> None:
+        """
+        Questions may be told of together.
+        """
+        heat = Heat()
+        heat.note(ONE, 1.0, 5)
+        heat.note(ONE, 2.0)
+        self.assertEqual(heat.of(ONE, 3.0), 6)
+
     def test_bounded(self) -> None:
         """
         What was not asked for longest is forgotten first.

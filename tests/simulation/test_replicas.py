@@ -2,12 +2,16 @@
 As many replicas as operators want.
 """
 
+from eliop2p.control import adjuster
 from eliop2p.model.chunk import ChunkId
+from eliop2p.p2p import heat
 from eliop2p.testing.cluster import Cluster, Plan
 from tests.simulation.cases import CHUNK, PATH, ClusterCase, made_up
 
 PREFIX = "s3://bucket/"
 CHUNKS = 6
+PINNED, PINNED_PREFIX = b"/bucket/pinned/key", "s3://bucket/pinned/"
+WHILE = 120.0
 
 
 def counts(cluster: Cluster) -> list[int]:
@@ -59,6 +63,33 @@ class PinTests(ClusterCase):
         lost = counts(cluster)
         self.assertEqual(lost, [2] * CHUNKS)
         cluster.until(lambda: counts(cluster) == [3] * CHUNKS, 90)
+        self.assertEqual(cluster.store.sent, sent)
+
+    def test_hot_and_cold(self) -> None:
+        """
+        What is read often has more replicas, though its home sees none of the reads,
+        and only the least when nobody has read it for a while; the store is not asked
+        for any of its bytes, and what is pinned keeps its replicas.
+        """
+        self.patch(heat, "HOUR", WHILE)
+        self.patch(adjuster, "CALM_SECONDS", WHILE)
+        cluster = self.make_cluster(Plan(nodes=4, seed=5))
+        first, second, *_ = cluster.members
+        for path in (PATH, PINNED):
+            cluster.store.put(path, made_up(path, CHUNK))
+            cluster.read_all(path, [first])
+        sent = cluster.store.sent
+        for prefix, pinned in ((PREFIX, False), (PINNED_PREFIX, True)):
+            rule = {"prefix": prefix, "replicas": 3, "pinned": pinned}
+            operations = second.running.steered.operations
+            cluster.wait(operations.replication({"set": rule}))
+        cluster.until(lambda: counts(cluster) == [1, 3], 90)
+        for _ in range(150):
+            cluster.read_all(PATH, [first])
+        cluster.until(lambda: counts(cluster) == [3, 3], 90)
+        cluster.until(lambda: counts(cluster) == [1, 3], 3 * WHILE + 60)
+        cluster.pass_time(WHILE)
+        self.assertEqual(counts(cluster), [1, 3])
         self.assertEqual(cluster.store.sent, sent)
 
     def test_too_few_nodes(self) -> None:

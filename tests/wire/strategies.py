@@ -79,6 +79,10 @@ MESSAGES: dict[type[object], st.SearchStrategy[events.Message]] = {
         events.Have, tuples(st.tuples(CHUNK_IDS, DIGESTS), events.MAX_BATCH)
     ),
     events.Gone: st.builds(events.Gone, tuples(CHUNK_IDS, events.MAX_BATCH)),
+    events.Opened: st.builds(
+        events.Opened,
+        tuples(st.tuples(CHUNK_IDS, st.integers(0, 2**32 - 1)), events.MAX_BATCH),
+    ),
     events.Leased: st.builds(events.Leased, CHUNK_IDS, NODE_IDS),
     events.Get: st.builds(events.Get, REQUEST_IDS, CHUNK_IDS, U64, U64),
     events.Data: st.builds(

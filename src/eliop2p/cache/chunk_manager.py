@@ -79,6 +79,7 @@ class ChunkManager:
         self.hits_disk = 0
         self.joined = 0
         self.flights = 0
+        self._source = source
         self._memory = memory
         self._views: IChunkViews | None = IChunkViews(memory, None)
         self._disk = disk
@@ -215,12 +216,14 @@ class ChunkManager:
         reading = await self._open_memory(chunk.id)
         if reading is not None:
             self.hits_memory += 1
+            self._source.opened(chunk.id)
             origin.passed_over(chunk)
             return reading
         if self._flights.get(chunk.id) is None:
             reading = await self._open_disk(chunk.id)
         if reading is not None:
             self.hits_disk += 1
+            self._source.opened(chunk.id)
             origin.passed_over(chunk)
             return reading
         if self._stopped:

@@ -2,6 +2,8 @@
 Sees to it that there are as many replicas as the policy wants.
 """
 
+from collections.abc import Mapping, Sequence
+
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -9,7 +11,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from eliop2p.base.errors import ControlPlaneError
-from eliop2p.control.adjusting import Held, make_orders, plan_replicas
+from eliop2p.control.adjusting import (
+    Held,
+    make_orders,
+    plan_evictions,
+    plan_replicas,
+)
+from eliop2p.control.orders import ChunkRef, Kind
 from eliop2p.control.policy import Policy, Rule, split_prefix
 from eliop2p.control.steering import ISteering
 from eliop2p.interfaces import ICatalog, IMembership, Registration
@@ -31,6 +39,12 @@ MAX_PLANNED = 2048
 Replicas ordered in one round, so that the rest of the cluster's traffic goes on.
 """
 
+CALM_SECONDS = 3600.0
+"""
+Time without a change of members after which replicas may be given up: homes that are
+new do not know yet what is hot.
+"""
+
 _CHUNKS_AT_ONCE = 256
 _log = Logger()
 
@@ -48,6 +62,7 @@ class Adjuster(Service):
     Attributes:
         adjusts: Whether it falls to this node.
         ordered: Replicas ordered so far.
+        given_up: Replicas that nodes were told to give up.
     """
 
     def __init__(
@@ -59,10 +74,12 @@ class Adjuster(Service):
     ) -> None:
         self.adjusts = False
         self.ordered = 0
+        self.given_up = 0
         self._steering = steering
         self._catalog = catalog
         self._membership = membership
         self._clock = clock
+        self._changed_at = clock.seconds()
         self._next: IDelayedCall | None = None
         self._round: Deferred[None] | None = None
         membership.watch(self._changed)
@@ -96,6 +113,7 @@ class Adjuster(Service):
             self._round.cancel()
 
     def _changed(self, _: Membership) -> None:
+        self._changed_at = self._clock.seconds()
         if self.running and self.adjusts:
             self._soon(SETTLE_SECONDS)
 
@@ -131,7 +149,7 @@ class Adjuster(Service):
                     return
 
     async def _adjust_object(self, policy: Policy, rule: Rule, layout: Layout) -> int:
-        ordered = 0
+        ordered = given_up = 0
         for start in range(0, layout.count, _CHUNKS_AT_ONCE):
             stop = min(start + _CHUNKS_AT_ONCE, layout.count)
             chunks = [layout.chunk(index) for index in range(start, stop)]
@@ -147,12 +165,35 @@ class Adjuster(Service):
                 if chunk.id in places
             ]
             plan = plan_replicas(policy, rule, held, tuple(live))
-            orders = make_orders(plan, rule.prefix, self._clock.seconds())
-            for node_id, order in orders:
-                await self._steering.order(node_id, order)
-                ordered += len(order.chunks)
+            ordered += await self._give(plan, rule, Kind.REPLICATE)
+            given_up += await self._shrink(policy, rule, held)
         self.ordered += ordered
-        return ordered
+        self.given_up += given_up
+        return ordered + given_up
+
+    async def _shrink(self, policy: Policy, rule: Rule, held: Sequence[Held]) -> int:
+        """
+        Have replicas given up that nobody asks for.
+        """
+        if self._clock.seconds() - self._changed_at < CALM_SECONDS:
+            return 0
+        return await self._give(plan_evictions(policy, rule, held), rule, Kind.EVICT)
+
+    async def _give(
+        self, plan: Mapping[str, Sequence[ChunkRef]], rule: Rule, kind: Kind
+    ) -> int:
+        """
+        Give the commands of a plan.
+
+        Returns:
+            How many replicas they are about.
+        """
+        count = 0
+        now = self._clock.seconds()
+        for node_id, order in make_orders(plan, rule.prefix, now, kind):
+            await self._steering.order(node_id, order)
+            count += len(order.chunks)
+        return count
 
 
 def _failed(failure: Failure) -> None:

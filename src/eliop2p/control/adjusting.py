@@ -45,6 +45,17 @@ def missing(policy: Policy, rule: Rule, held: Held, nodes: int) -> int:
     return max(0, wanted - len(held.holders))
 
 
+def surplus(policy: Policy, rule: Rule, held: Held) -> tuple[str, ...]:
+    """
+    Name the holders that a chunk does not need: those above the minimum when nobody has
+    asked for it within the last hour, and none of a pinned one.
+    """
+    if rule.pinned or held.heat:
+        return ()
+    keep = choose_targets(held.chunk.id, (), held.holders, policy.min_replicas)
+    return tuple(name for name in held.holders if name not in keep)
+
+
 def choose_targets(
     chunk_id: ChunkId, holders: Iterable[str], nodes: Sequence[str], count: int
 ) -> tuple[str, ...]:
@@ -86,8 +97,28 @@ def plan_replicas(
     return plan
 
 
+def plan_evictions(
+    policy: Policy, rule: Rule, chunks: Iterable[Held]
+) -> dict[str, list[ChunkRef]]:
+    """
+    Plan which replicas are no longer worth their room.
+
+    Returns:
+        What each node is to hold no longer.
+    """
+    plan: dict[str, list[ChunkRef]] = {}
+    for held in chunks:
+        for node_id in surplus(policy, rule, held):
+            ref = ChunkRef(held.chunk.id, held.chunk.length)
+            plan.setdefault(node_id, []).append(ref)
+    return plan
+
+
 def make_orders(
-    plan: Mapping[str, Sequence[ChunkRef]], prefix: str, now: float
+    plan: Mapping[str, Sequence[ChunkRef]],
+    prefix: str,
+    now: float,
+    kind: Kind = Kind.REPLICATE,
 ) -> tuple[tuple[str, Order], ...]:
     """
     Write a plan as commands. The same plan within :data:`EPOCH_SECONDS` gives the same
@@ -98,14 +129,14 @@ def make_orders(
         chunks = plan[node_id]
         for start in range(0, len(chunks), MAX_CHUNKS):
             some = tuple(chunks[start : start + MAX_CHUNKS])
-            name = _order_name(some, now)
-            orders.append((node_id, Order(name, Kind.REPLICATE, some, prefix=prefix)))
+            name = _order_name(kind, some, now)
+            orders.append((node_id, Order(name, kind, some, prefix=prefix)))
     return tuple(orders)
 
 
-def _order_name(chunks: Iterable[ChunkRef], now: float) -> str:
+def _order_name(kind: Kind, chunks: Iterable[ChunkRef], now: float) -> str:
     hasher = hashlib.blake2b(digest_size=16)
     hasher.update(b"%d" % (now // EPOCH_SECONDS))
     for chunk in chunks:
         hasher.update(chunk.chunk_id)
-    return f"replicate-{hasher.hexdigest()}"
+    return f"{kind.value}-{hasher.hexdigest()}"

@@ -26,12 +26,12 @@ class Heat:
         self._limit = limit
         self._counts: OrderedDict[ChunkId, tuple[int, int, int]] = OrderedDict()
 
-    def note(self, chunk_id: ChunkId, now: float) -> None:
+    def note(self, chunk_id: ChunkId, now: float, times: int = 1) -> None:
         """
-        A chunk was asked for.
+        A chunk was asked for, once or so many times.
         """
         hour, last, count = self._rolled(chunk_id, now)
-        self._counts[chunk_id] = (hour, last, count + 1)
+        self._counts[chunk_id] = (hour, last, count + times)
         self._counts.move_to_end(chunk_id)
         if len(self._counts) > self._limit:
             self._counts.popitem(last=False)

@@ -2,6 +2,8 @@
 What a node does as a home of chunks, for its peers and for itself.
 """
 
+from collections.abc import Iterable
+
 from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.interfaces import IMembership, IPeerLinks, Place
@@ -80,6 +82,15 @@ class ChunkHome:
         """
         heat = self._heat.of(chunk_id, self._clock.seconds())
         return Place(self._directory.holders(chunk_id), heat)
+
+    def opened(self, chunks: Iterable[tuple[ChunkId, int]]) -> None:
+        """
+        Take that a node's clients have read chunks, and how often.
+        """
+        now = self._clock.seconds()
+        for chunk_id, times in chunks:
+            if self.is_home(chunk_id):
+                self._heat.note(chunk_id, now, times)
 
     def have(self, node_id: str, chunk_id: ChunkId, digest: Digest) -> None:
         """

@@ -41,6 +41,7 @@ from eliop2p.wire.events import (
     Leased,
     Locate,
     Located,
+    Opened,
     Verdict,
 )
 
@@ -240,7 +241,7 @@ class PeerRequests:
         Take a one-way message.
         """
         match message:
-            case Have() | Gone() | Leased():
+            case Have() | Gone() | Opened() | Leased():
                 self._told_of_chunks(node_id, message)
             case PublishObject() | ForgetObject():
                 self._told_of_object(node_id, message)
@@ -250,7 +251,9 @@ class PeerRequests:
                 self._home.lost(node_id)
                 self._objects.lost(node_id)
 
-    def _told_of_chunks(self, node_id: str, message: Have | Gone | Leased) -> None:
+    def _told_of_chunks(
+        self, node_id: str, message: Have | Gone | Opened | Leased
+    ) -> None:
         match message:
             case Have(chunks):
                 for chunk_id, digest in chunks:
@@ -258,6 +261,8 @@ class PeerRequests:
             case Gone(chunk_ids):
                 for chunk_id in chunk_ids:
                     self._home.gone(node_id, chunk_id)
+            case Opened(counted):
+                self._home.opened(counted)
             case Leased(chunk_id, reader):
                 self._home.leased(chunk_id, reader)
 

@@ -22,6 +22,7 @@ from eliop2p.p2p.announcements import Announcements
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.locating import Locator
+from eliop2p.p2p.opened import OpenedChunks
 from eliop2p.p2p.peer_gets import PeerGets
 from eliop2p.p2p.pursuit import Means, Pursuit, TransferCounters
 from eliop2p.p2p.rendezvous import Homes
@@ -69,6 +70,9 @@ class TransferManager:
         self._announcements = Announcements(
             node_id, membership, homes, links=links, home=home, clock=clock
         )
+        self._opened = OpenedChunks(
+            node_id, membership, homes, links=links, home=home, clock=clock
+        )
         self._locator = Locator(
             node_id,
             membership,
@@ -109,6 +113,7 @@ class TransferManager:
         Announce nothing more.
         """
         self._announcements.stop()
+        self._opened.stop()
 
     def announce(self, chunk_id: ChunkId, digest: Digest) -> None:
         """
@@ -121,6 +126,12 @@ class TransferManager:
         Tell the homes of a chunk that this node holds it no longer.
         """
         self._announcements.gone(chunk_id)
+
+    def opened(self, chunk_id: ChunkId) -> None:
+        """
+        Count a read of a chunk that this node holds, for its home.
+        """
+        self._opened.note(chunk_id)
 
     def fetch(self, sink: IChunkSink, origin: IChunkOrigin) -> "Deferred[Fetched]":
         """

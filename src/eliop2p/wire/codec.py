@@ -58,6 +58,7 @@ from eliop2p.wire.events import (
     Locate,
     Located,
     Message,
+    Opened,
     Ping,
     Pong,
     Proof,
@@ -233,10 +234,9 @@ FRAMES = (
         28,
         ToldTally,
         _REQUEST,
-        ("seconds", number(8)),
-        ("served", number(8)),
-        ("store", number(8)),
+        *((each, number(8)) for each in ("seconds", "served", "store")),
     ),
+    _frame(29, Opened, ("chunks", several(pair(fixed(32), number(4)), MAX_BATCH))),
 )
 """
 Every type of frame: the protocol as a table.

@@ -213,6 +213,19 @@ class Gone:
 
 
 @attrs.frozen
+class Opened:
+    """
+    One-way: clients of the sender have read these chunks, which it holds, since it said
+    so last.
+
+    Attributes:
+        chunks: Ids, and how often, at most :data:`MAX_BATCH`.
+    """
+
+    chunks: tuple[tuple[ChunkId, int], ...]
+
+
+@attrs.frozen
 class Leased:
     """
     One-way, from the first home of a chunk to the next: this node reads it from the
@@ -339,6 +352,7 @@ Message = (
     | Located
     | Have
     | Gone
+    | Opened
     | Leased
     | Get
     | Data

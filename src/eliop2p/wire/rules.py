@@ -35,6 +35,7 @@ from eliop2p.wire.events import (
     Locate,
     Located,
     Message,
+    Opened,
     Ping,
     Pong,
     Proof,
@@ -87,7 +88,7 @@ What may answer each request. All but DATA end it; a cancelled request is ended 
 
 ANSWERING = frozenset[type[Message]]().union(*ANSWERS.values())
 ONE_WAY: frozenset[type[Message]] = frozenset(
-    {Have, Gone, Leased, PublishObject, ForgetObject, Rumour}
+    {Have, Gone, Opened, Leased, PublishObject, ForgetObject, Rumour}
 )
 
 ACCEPTED: dict[State, frozenset[type[Message]]] = {
@@ -122,6 +123,7 @@ Event = (
     | Cancel
     | Have
     | Gone
+    | Opened
     | Leased
     | PublishObject
     | ForgetObject
