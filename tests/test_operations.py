@@ -119,11 +119,13 @@ class OperationsTests(SynchronousTestCase):
 
     def test_nobody_keeps_it(self) -> None:
         """
-        Without a control plane a rule is refused rather than forgotten.
+        Without a control plane a rule is refused rather than forgotten, with what is
+        to be set.
         """
         operations = Operations(Catalog(), NullSteering())
         asked = operations.replication({"set": {"prefix": "s3://b/", "replicas": 3}})
-        self.failureResultOf(asked, ControlPlaneError)
+        failure = self.failureResultOf(asked, ControlPlaneError)
+        self.assertIn("set [control_plane] endpoint", failure.getErrorMessage())
 
     def test_wrong(self) -> None:
         """

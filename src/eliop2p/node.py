@@ -133,6 +133,8 @@ class Node(MultiService):
                 self.chunks,
                 self.members,
                 self.control,
+                self.gossip,
+                self.steered,
                 self.swarm,
                 world.clock.seconds,
                 self._tunnels,

@@ -11,8 +11,10 @@ from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.control.lifecycle import PlaneState
 from eliop2p.control.service import ControlService
 from eliop2p.interfaces import CacheUsage, IMembership, IOrigin
+from eliop2p.p2p.gossip_service import Gossip
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.swarm import Swarm
+from eliop2p.planes import Steered
 from eliop2p.proxy.tunnel import Tunnels
 
 
@@ -27,6 +29,8 @@ class Counted:
     chunks: ChunkManager
     members: IMembership
     control: ControlService
+    gossip: Gossip
+    steered: Steered
     swarm: Swarm
     seconds: Callable[[], float]
     tunnels: Tunnels
@@ -54,12 +58,34 @@ def observe_node(metrics: Metrics, node: Counted) -> None:
     show("tunnels", lambda: node.tunnels.open_count)
     show("members", lambda: len(node.members.current().peers))
     show("control_plane_up", lambda: node.control.state is PlaneState.REGISTERED)
+    _observe_gossip(metrics, node.gossip)
+    _observe_replication(metrics, node.steered)
     _observe_swarm(metrics, node)
     _observe_opens(metrics, node.chunks)
     for tier in node.chunks.usage():
         _observe_tier(metrics, node, tier)
     if "disk" in node.chunks.usage():
         _observe_disk(metrics, lambda: node.chunks.usage()["disk"])
+
+
+def _observe_gossip(metrics: Metrics, gossip: Gossip) -> None:
+    def show(name: str, value: Callable[[], float]) -> None:
+        metrics.observe(f"eliop2p_gossip_{name}_total", {}, value)
+
+    show("probes", lambda: gossip.probes)
+    show("failed_probes", lambda: gossip.failed)
+    show("suspicions", lambda: gossip.beliefs.suspicions)
+    show("refuted", lambda: gossip.beliefs.refuted)
+
+
+def _observe_replication(metrics: Metrics, steered: Steered) -> None:
+    def show(name: str, value: Callable[[], float]) -> None:
+        metrics.observe(f"eliop2p_{name}", {}, value)
+
+    show("adjuster", lambda: steered.adjuster.adjusts)
+    show("replicas_ordered_total", lambda: steered.adjuster.ordered)
+    show("replicas_given_up_total", lambda: steered.adjuster.given_up)
+    show("replica_bytes_total", lambda: steered.executor.moved)
 
 
 def _observe_swarm(metrics: Metrics, node: Counted) -> None:

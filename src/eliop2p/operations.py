@@ -95,7 +95,10 @@ class Operations:
         if changed != policy:
             policy = await self._steering.set_policy(changed)
             if policy.rules != changed.rules:
-                raise ControlPlaneError("there is no control plane to keep it")
+                raise ControlPlaneError(
+                    "there is no control plane to keep a rule: set [control_plane] "
+                    "endpoint of every node to twist eliop2p-control, or to etcd"
+                )
         return policy.to_json()
 
 

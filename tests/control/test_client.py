@@ -93,6 +93,17 @@ class ClientTests(SynchronousTestCase):
         membership = Membership(2, {"node-1": node()})
         self.assertEqual(answer, Registration(membership, 2, adjusts=True))
 
+    def test_rules_of_operators(self) -> None:
+        """
+        Where only operators may make rules, a node says so, and what to do.
+        """
+        server = Server(token="s3cret", admin="boss")
+        asking = plane(server.agent, server.clock, b"s3cret").set_policy(Policy())
+        server.agent.flush()
+        said = self.failureResultOf(asking, ControlPlaneError).getErrorMessage()
+        self.assertIn("admin_token", said)
+        self.assertIn("http://control:8081/api/v1/replication", said)
+
     def test_heartbeat(self) -> None:
         """
         A heartbeat gives no membership when the node has the current one, and None when

@@ -211,10 +211,58 @@ TABLE: tuple[MetricInfo, ...] = (
         "Live nodes in the cluster as this one sees it, itself included.",
     ),
     MetricInfo(
+        "eliop2p_gossip_probes_total",
+        "counter",
+        (),
+        "Times that this node asked a member whether it lives.",
+    ),
+    MetricInfo(
+        "eliop2p_gossip_failed_probes_total",
+        "counter",
+        (),
+        "Of these, times that nobody answered, neither the member nor others for it.",
+    ),
+    MetricInfo(
+        "eliop2p_gossip_suspicions_total",
+        "counter",
+        (),
+        "Times that a member came to be suspected, by this node or by what it heard.",
+    ),
+    MetricInfo(
+        "eliop2p_gossip_refuted_total",
+        "counter",
+        (),
+        "Times that this node had to contradict what was said of itself.",
+    ),
+    MetricInfo(
         "eliop2p_control_plane_up",
         "gauge",
         (),
         "1 while the control plane answers, else 0.",
+    ),
+    MetricInfo(
+        "eliop2p_adjuster",
+        "gauge",
+        (),
+        "1 while it falls to this node to adjust the replication, else 0.",
+    ),
+    MetricInfo(
+        "eliop2p_replicas_ordered_total",
+        "counter",
+        (),
+        "Replicas that this node, as the adjuster, had made.",
+    ),
+    MetricInfo(
+        "eliop2p_replicas_given_up_total",
+        "counter",
+        (),
+        "Replicas of cold chunks that this node, as the adjuster, had given up.",
+    ),
+    MetricInfo(
+        "eliop2p_replica_bytes_total",
+        "counter",
+        (),
+        "Bytes that this node got from others because it was told to hold them.",
     ),
     MetricInfo(
         "eliop2p_errors_total",

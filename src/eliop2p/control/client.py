@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.http import ACCEPTED, NOT_FOUND, OK
+from twisted.web.http import ACCEPTED, FORBIDDEN, NOT_FOUND, OK, UNAUTHORIZED
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
 from zope.interface import implementer
@@ -224,6 +224,11 @@ class HttpControlPlane:
 
     async def _policy(self, method: str, message: object) -> Policy:
         reply = await self._ask(method, self._policy_url, message)
+        if method == "PUT" and reply.status in {UNAUTHORIZED, FORBIDDEN}:
+            raise ControlPlaneError(
+                "the control plane takes rules from operators only: PUT them to "
+                f"{self._policy_url} with [control_plane_server] admin_token"
+            )
         return reply.read(Policy.from_json)
 
     def order(self, node_id: str, order: Order) -> Deferred[None]:
