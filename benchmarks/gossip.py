@@ -3,7 +3,7 @@ How soon a death is known, and how often the living are suspected, in virtual ti
 
 ``python -m benchmarks.gossip`` runs a thousand nodes that gossip message by message
 (:mod:`eliop2p.testing.simgossip`), five messages in a hundred one to three seconds
-late, lets them be, then kills one.
+late, lets them be, then kills one, lets it come back, and lets it leave.
 """
 
 import argparse
@@ -12,6 +12,25 @@ import time
 from eliop2p.testing.simgossip import Town, Weather
 
 VICTIM = "node-0003"
+
+
+STEP = 0.05
+PATIENCE = 20.0
+
+
+def until(town: Town, node_id: str, known: int) -> float:
+    """
+    Let time pass until a node is a member of so many others.
+
+    Returns:
+        How many seconds.
+    """
+    begun = town.clock.seconds()
+    while town.know(node_id) != known:
+        if town.clock.seconds() - begun > PATIENCE:
+            raise TimeoutError(f"{town.know(node_id)} know, not {known}")
+        town.pass_time(STEP)
+    return town.clock.seconds() - begun
 
 
 def run(size: int, stalled: float, calm: float, seed: int) -> None:
@@ -35,6 +54,10 @@ def run(size: int, stalled: float, calm: float, seed: int) -> None:
     told.pop(VICTIM, None)
     latest = max(told.values(), default=killed) - killed
     print(f"one killed: {len(told)} of {size - 1} know, the last after {latest:.2f} s")
+    town.restart(VICTIM)
+    print(f"it came back: all knew after {until(town, VICTIM, size - 1):.2f} s")
+    town.nodes[VICTIM].stopService()
+    print(f"it left: all knew after {until(town, VICTIM, 0):.2f} s")
     print(
         f"{town.messages / size / town.clock.seconds():.1f} messages per node and "
         f"second; {time.process_time() - begun:.0f} s of processor time"

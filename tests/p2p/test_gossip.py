@@ -270,6 +270,22 @@ class TownTests(SynchronousTestCase):
         for gossip in town.nodes.values():
             self.assertEqual(set(gossip.beliefs.live), town.alive)
 
+    def test_coming_back(self) -> None:
+        """
+        Who is started anew after its death was known is everybody's member within two
+        seconds.
+        """
+        town = Town(60, 8, Weather())
+        town.start()
+        town.pass_time(2)
+        town.kill("node-0005")
+        town.pass_time(6)
+        self.assertEqual(town.know("node-0005"), 0)
+        town.restart("node-0005")
+        town.pass_time(2)
+        self.assertEqual(town.know("node-0005"), 59)
+        self.assertEqual(set(town.nodes["node-0005"].beliefs.live), town.alive)
+
     def test_leaving(self) -> None:
         """
         Who leaves is gone at once, without having been suspected.

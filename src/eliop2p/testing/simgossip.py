@@ -82,6 +82,24 @@ class Town:
         """
         self.alive.discard(node_id)
 
+    def restart(self, node_id: str) -> None:
+        """
+        Start a node anew that was taken away; it remembers the others.
+        """
+        self.nodes[node_id].stopService()
+        (peer,) = (each for each in self.peers if each.node_id == node_id)
+        gossip = self.nodes[node_id] = self._make(peer, incarnation=2)
+        self.alive.add(node_id)
+        gossip.beliefs.introduce(self.peers, self.clock.seconds())
+        gossip.startService()
+
+    def know(self, node_id: str) -> int:
+        """
+        Tell of how many others that run a node is a member.
+        """
+        others = (self.nodes[each] for each in self.alive if each != node_id)
+        return sum(node_id in gossip.beliefs.live for gossip in others)
+
     def pass_time(self, seconds: float) -> None:
         """
         Let time pass.
@@ -102,7 +120,7 @@ class Town:
         """
         return {one, other} <= self.alive and not self.cut(one, other)
 
-    def _make(self, peer: PeerInfo) -> Gossip:
+    def _make(self, peer: PeerInfo, incarnation: int = 1) -> Gossip:
         known = dict.fromkeys((peer.node_id,))
 
         def changed(live: dict[str, PeerInfo]) -> None:
@@ -113,7 +131,7 @@ class Town:
             known.update(dict.fromkeys(live))
 
         return Gossip(
-            Beliefs(peer, 1),
+            Beliefs(peer, incarnation),
             _Links(self, peer.node_id),
             clock=self.clock,
             rng=random.Random(f"{peer.node_id} {self.rng.random()}"),  # noqa: S311
