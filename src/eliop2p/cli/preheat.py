@@ -18,7 +18,7 @@ from rich.console import Console
 
 from eliop2p.cli.admin_api import Admin, admin_options, not_a_node
 from eliop2p.cli.preheat_plan import Job, Signed, Target, Thing, assign, choose_targets
-from eliop2p.cli.preheat_reading import Cancelled, Reading, have_read
+from eliop2p.cli.preheat_reading import Cancelled, Cancelling, Reading, have_read
 
 if TYPE_CHECKING:
     from eliop2p.cli.preheat_store import StoreAccess
@@ -67,19 +67,19 @@ class Preheat:
     access: "StoreAccess"
     journal: Journal
     reading: Reading
-    cancelled: threading.Event
+    cancelling: Cancelling
 
     def do(self, job: Job) -> None:
         """
         Do one job; a failure is noted and tried once more.
         """
         for last in (False, True):
-            if self.cancelled.is_set():
+            if self.cancelling.is_over:
                 return
             try:
                 presigned = Signed(job.thing.url) if job.thing.url else None
                 signed = presigned or self.access.sign(job.thing)
-                have_read(job, signed, self.reading, self.cancelled)
+                have_read(job, signed, self.reading, self.cancelling)
             except Cancelled:
                 return
             except OSError as error:
@@ -223,15 +223,15 @@ def _run(
     Raises:
         click.Abort: The operator wants no more.
     """
-    cancelled = threading.Event()
+    cancelling = Cancelling()
     with Reading(jobs, Console(stderr=True)) as reading:
-        doing = Preheat(access, journal, reading, cancelled)
+        doing = Preheat(access, journal, reading, cancelling)
         with ThreadPoolExecutor(parallel) as pool:
             try:
                 for running in [pool.submit(doing.do, job) for job in jobs]:
                     running.result()
             except KeyboardInterrupt:
-                cancelled.set()
+                cancelling.cancel()
                 pool.shutdown(cancel_futures=True)
                 click.echo("interrupted; the same command goes on", err=True)
                 raise click.Abort from None

@@ -3,9 +3,11 @@ How the nodes of a preheat are asked, and how far they are.
 """
 
 import http.client
+import socket
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -36,8 +38,62 @@ class Cancelled(Exception):
     """
 
 
+class Cancelling:
+    """
+    Knows whether the operator wants more, and ends at once what is under way if not.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._over = False
+        self._open: set[http.client.HTTPConnection] = set()
+
+    @property
+    def is_over(self) -> bool:
+        """
+        Whether nothing more is wanted.
+        """
+        return self._over
+
+    def cancel(self) -> None:
+        """
+        Want nothing more.
+        """
+        with self._lock:
+            self._over = True
+            sockets = [each.sock for each in self._open if each.sock is not None]
+        for each in sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def connection(self, host: str, port: int) -> Iterator[http.client.HTTPConnection]:
+        """
+        Connect, until the end of the block or of all.
+
+        Raises:
+            Cancelled: Nothing more is wanted, whatever else went wrong.
+        """
+        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+        connection.connect()
+        with self._lock:
+            self._open.add(connection)
+        try:
+            if self._over:
+                raise Cancelled
+            yield connection
+        except (OSError, http.client.HTTPException):
+            if self._over:
+                raise Cancelled from None
+            raise
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()
+
+
 def have_read(
-    job: Job, signed: Signed, progress: "Reading", cancelled: threading.Event
+    job: Job, signed: Signed, progress: "Reading", cancelling: Cancelling
 ) -> None:
     """
     Have a node read an object. Its bytes stay there; what comes here is one byte for
@@ -47,31 +103,24 @@ def have_read(
         job: Which.
         signed: What the store would grant: the node is asked in the same words.
         progress: Told of bytes.
-        cancelled: Set when nothing more is wanted; the node then stops, too.
+        cancelling: Knows whether more is wanted; if not, the node stops, too.
 
     Raises:
         OSError: The node did not get all of it.
         Cancelled: The operator wants no more.
     """
     parts, target = urlsplit(signed.url), job.target
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=TIMEOUT)
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    asked = {**signed.headers, "Host": parts.netloc, "X-Elio-Preheat": "1"}
     try:
-        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        asked = {**signed.headers, "Host": parts.netloc, "X-Elio-Preheat": "1"}
-        connection.request("GET", path, headers=asked)
-        _follow(job, connection.getresponse(), progress, cancelled)
+        with cancelling.connection(target.host, target.port) as connection:
+            connection.request("GET", path, headers=asked)
+            _follow(job, connection.getresponse(), progress)
     except http.client.HTTPException as error:
         raise OSError(f"the answer makes no sense: {error!r}") from error
-    finally:
-        connection.close()
 
 
-def _follow(
-    job: Job,
-    answer: http.client.HTTPResponse,
-    progress: "Reading",
-    cancelled: threading.Event,
-) -> None:
+def _follow(job: Job, answer: http.client.HTTPResponse, progress: "Reading") -> None:
     """
     Tell of the bytes that a node gets; of those of a read that fails, none.
     """
@@ -82,8 +131,6 @@ def _follow(
             came = min(told + len(dots) * _MIB, size) - told
             progress.got(job, came)
             told += came
-            if cancelled.is_set():
-                raise Cancelled
     finally:
         if told < size:
             progress.got(job, -told)
