@@ -131,7 +131,7 @@ function tables(frame) {
     `${((100 * each.cached) / Math.max(1, each.bytes)).toFixed(0)} %`,
   ]), "nothing read yet");
   rows("peers", frame.peers.map((peer) => [
-    peer.node_id, peer.rate ? `${bytes(peer.rate)}/s` : "-", peer.latency ? moment(peer.latency) : "-",
+    peer.node_id, peer.rate >= 1024 ? `${bytes(peer.rate)}/s` : peer.rate ? "very slow" : "-", peer.latency ? moment(peer.latency) : "-",
     peer.failures.toFixed(1), String(peer.in_flight),
     peer.banned_for > 0 ? [`not asked for ${duration(peer.banned_for)}`, "bad"]
       : peer.failures > 0.5 ? ["failed lately", "warn"] : ["ok", "good"],
