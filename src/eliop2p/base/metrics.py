@@ -107,6 +107,12 @@ class Metrics(Collector):
         self.first_byte_seconds = self._histogram("eliop2p_first_byte_seconds")
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """
+        Show the series whose labels are known before anything has been counted.
+        """
         for source in SOURCES:
             self.served_bytes.labels(source)
         for outcome in OUTCOMES:
