@@ -138,16 +138,17 @@ class IBodySender(Interface):
             read; then the rest may still be sent from elsewhere.
         """
 
-    def offer(pieces: Sequence[bytes | memoryview]) -> int:
+    def offer(head: bytes, body: Span) -> int:
         """
-        Send what can be sent at once, between two calls of :meth:`send`.
+        Send what can be sent at once of an answer, between two calls of :meth:`send`.
 
         Args:
-            pieces: At most 2 MiB in all; nothing refers to them afterwards.
+            head: What comes first.
+            body: At most 2 MiB; nothing refers to it afterwards.
 
         Returns:
-            How many of their bytes have been taken: none when the client is gone, of
-            which the next :meth:`send` tells.
+            How many bytes of both have been taken; the rest is to be sent. None when
+            the client is gone, of which the next :meth:`send` tells.
         """
 
     def close() -> None:
@@ -423,13 +424,13 @@ class IChunkViews(Interface):
     What a tier in memory may do besides :class:`ICacheBackend`: show what it holds.
     """
 
-    def view(chunk_id: ChunkId) -> memoryview | None:
+    def view(chunk_id: ChunkId, start: int, stop: int) -> Span | None:
         """
-        Show a chunk, which counts as a use of it.
+        Show a part of a chunk, which counts as a use of it.
 
         Returns:
-            Its content, to be let go of before the reactor's next turn: who needs it
-            longer opens it. None when it is not held.
+            Its bytes, to be let go of before the reactor's next turn: who needs them
+            longer opens the chunk. None when it is not held.
         """
 
 

@@ -4,6 +4,7 @@ The command line of a node: ``twist eliop2p`` and ``twistd eliop2p``.
 
 import os
 import random
+import resource
 from typing import ClassVar
 
 from twisted.application.service import IService
@@ -54,6 +55,16 @@ class Options(PluginOptions):
             raise UsageError(f"the configuration cannot be used:\n{error}") from error
 
 
+def _allow_descriptors() -> None:
+    """
+    Let the process have as many open as it may: a client takes two, and so does a chunk
+    in memory.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 THREADS = 8
 """
 Disk and hashing: what blocks at one time.
@@ -71,6 +82,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor  # noqa: PLC0415, TID251
 
     config = options.config
+    _allow_descriptors()
     top = logged_service(options, config.general.log_level, config.general.log_format)
     assert IReactorFromThreads.providedBy(reactor)
     worker = ThreadWorker(reactor, "eliop2p", THREADS)

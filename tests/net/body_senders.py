@@ -83,15 +83,29 @@ class BodySenderPromises(TestCase):
         rest can be sent.
         """
         sender, _, client = await self.ends(SMALL)
-        self.assertEqual(sender.offer((b"head", memoryview(b"body"))), 8)
+        self.assertEqual(sender.offer(b"head", memoryview(b"body")), 8)
         await client.wait_for(8)
         data = noise(2 * 1024 * 1024)
-        taken = sender.offer((b"", memoryview(data)))
+        taken = sender.offer(b"", memoryview(data))
         self.assertLess(taken, len(data))
         self.assertEqual(sender.bytes_sent, 8 + taken)
         await sender.send(memoryview(data)[taken:], False)
         await client.wait_for(8 + len(data))
         self.assertEqual(bytes(client.received), b"headbody" + data)
+
+    async def test_offer_of_a_file(self) -> None:
+        """
+        The same goes for what is in a file.
+        """
+        sender, _, client = await self.ends(SMALL)
+        data = noise(2 * 1024 * 1024)
+        span = FileSpan(file_of(self, b"before" + data), 6, len(data))
+        taken = sender.offer(b"head", span)
+        self.assertIn(taken, range(4, len(data)))
+        left = len(data) + 4 - taken
+        await sender.send(FileSpan(span.fd, 6 + len(data) - left, left), False)
+        await client.wait_for(4 + len(data))
+        self.assertEqual(bytes(client.received), b"head" + data)
 
     async def test_offer_while_sending(self) -> None:
         """
@@ -100,12 +114,12 @@ class BodySenderPromises(TestCase):
         sender, _, client = await self.ends(SMALL)
         data = noise(LARGE)
         sending = sender.send(memoryview(data), False)
-        self.assertEqual(sender.offer((b"more",)), 0)
+        self.assertEqual(sender.offer(b"more", memoryview(b"")), 0)
         await sending
         await client.wait_for(LARGE)
         self.assertEqual(bytes(client.received), data)
         sender.close()
-        self.assertEqual(sender.offer((b"more",)), 0)
+        self.assertEqual(sender.offer(b"more", memoryview(b"")), 0)
 
     async def test_head_and_body(self) -> None:
         """

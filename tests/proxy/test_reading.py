@@ -2,8 +2,6 @@
 Tests for :mod:`eliop2p.proxy.reading`.
 """
 
-from collections.abc import Sequence
-
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
@@ -200,7 +198,7 @@ class Sender:
         self.waiting = Deferred()
         return self.waiting
 
-    def offer(self, pieces: Sequence[bytes | memoryview]) -> int:
+    def offer(self, head: bytes, body: Span) -> int:
         """
         Take nothing at once.
         """

@@ -33,6 +33,7 @@ from eliop2p.interfaces import (
 )
 from eliop2p.model.chunk import Chunk, ChunkId, Digest
 from eliop2p.model.ranges import Interval
+from eliop2p.model.span import Span
 
 _PARTS = 4
 """
@@ -140,14 +141,16 @@ class ChunkManager:
         """
         return Deferred.fromCoroutine(self._open_local(chunk_id))
 
-    def view(self, chunk_id: ChunkId) -> memoryview | None:
+    def view(self, chunk_id: ChunkId, start: int, stop: int) -> Span | None:
         """
-        Show a chunk that is in memory.
+        Show a part of a chunk that is in memory.
         """
-        view = self._views.view(chunk_id) if self._views is not None else None
-        if view is not None:
+        if self._views is None:
+            return None
+        span = self._views.view(chunk_id, start, stop)
+        if span is not None:
             self.hits_memory += 1
-        return view
+        return span
 
     def where(self, chunk_id: ChunkId) -> str:
         """

@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from contextlib import suppress
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
@@ -118,16 +118,21 @@ class SocketSender:
         self._reactor.addWriter(self)
         return self._pending
 
-    def offer(self, pieces: Sequence[bytes | memoryview]) -> int:
+    def offer(self, head: bytes, body: Span) -> int:
         """
         See :meth:`IBodySender.offer`.
         """
         if self._pending is not None or self._closed:
             return 0
-        try:
-            taken = self._socket.sendmsg(pieces, (), _NOW)
-        except OSError:
-            return 0
+        taken = 0
+        with suppress(OSError):
+            if not isinstance(body, FileSpan):
+                taken = self._socket.sendmsg((head, body), (), _NOW)
+            else:
+                taken = self._socket.send(head, _NOW_AND_MORE)
+                self._held_back = True
+                if taken == len(head):
+                    taken += self._give(body, 0, len(body))
         self.bytes_sent += taken
         return taken
 
@@ -296,13 +301,17 @@ class TransportSender:
         self._push()
         return pending
 
-    def offer(self, pieces: Sequence[bytes | memoryview]) -> int:
+    def offer(self, head: bytes, body: Span) -> int:
         """
-        See :meth:`IBodySender.offer`. At most one piece of :data:`PIECE` bytes.
+        See :meth:`IBodySender.offer`. At most one piece of :data:`PIECE` bytes of the
+        body.
         """
         if self._pending is not None or self._closed:
             return 0
-        data = b"".join(pieces)[:PIECE]
+        if not isinstance(body, FileSpan):
+            data = head + body[:PIECE]
+        else:
+            data = head + os.pread(body.fd, min(len(body), PIECE), body.offset)
         self._transport.write(data)
         self.bytes_sent += len(data)
         return len(data)

@@ -33,14 +33,14 @@ class Prepared:
         since: From when the store's word counts, in seconds since the epoch.
         until: Until when it does, and the client's signature.
         chunk_id: The chunk that holds the body.
-        part: The body's place in the chunk.
+        start: Where the body begins in the chunk.
+        length: The length of the body in bytes.
         head: The head in four parts: up to the value of Date, or to the request's id
             where there is none; that value; from there to the id; what follows it.
         trail: How the request was answered that this answer is taken from.
         size: What remembering it takes in memory, in bytes.
-        first: What of the body is sent at once.
-        length: The length of all of it, in bytes.
-        start: The head up to the id, as it is in this second.
+        first_stop: Where what is sent at once ends in the chunk.
+        opening: The head up to the id, as it is in this second.
         expires: When that second ends, in seconds since the epoch.
     """
 
@@ -49,29 +49,27 @@ class Prepared:
     since: float
     until: float
     chunk_id: ChunkId
-    part: slice
+    start: int
+    length: int
     head: tuple[bytes, bytes, bytes, bytes]
     trail: RequestTrail | None
     size: int
-    first: slice = attrs.field(init=False)
-    length: int = attrs.field(init=False)
-    start: bytes = attrs.field(init=False, default=b"")
+    first_stop: int = attrs.field(init=False)
+    opening: bytes = attrs.field(init=False, default=b"")
     expires: float = attrs.field(init=False, default=0.0)
 
     def __attrs_post_init__(self) -> None:
         """
         Work out what is needed each time.
         """
-        self.length = self.part.stop - self.part.start
-        stop = min(self.part.stop, self.part.start + AT_ONCE)
-        self.first = slice(self.part.start, stop)
+        self.first_stop = self.start + min(self.length, AT_ONCE)
 
-    def begin(self, now: float) -> None:
+    def write(self, now: float) -> None:
         """
         Write the head for this second.
         """
         before, date, between, _ = self.head
-        self.start = before + (date and http_date(now)) + between
+        self.opening = before + (date and http_date(now)) + between
         self.expires = int(now) + 1.0
 
 
@@ -140,7 +138,7 @@ class Remainder:
             if taken < len(self._head):
                 await sender.send(memoryview(self._head)[taken:], True)
             done = max(taken - len(self._head), 0)
-            start, length = self.answer.part.start, self.answer.length
+            start, length = self.answer.start, self.answer.length
             while done < length:
                 size = min(length - done, AT_ONCE)
                 await sender.send(handle.span(start + done, size), False)

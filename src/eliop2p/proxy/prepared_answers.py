@@ -134,19 +134,19 @@ class PreparedAnswers:
         if found is None:
             return None
         started = self._now()
-        view = None
+        body = None
         if found.since <= started < found.until and self._still(
             found.record_id, found.belief
         ):
-            view = self._view(found.chunk_id)
-        if view is None:
+            body = self._view(found.chunk_id, found.start, found.first_stop)
+        if body is None:
             self.used -= self._table.pop(raw).size
             return None
         if not found.expires - 1 <= started < found.expires:
-            found.begin(started)
+            found.write(started)
         name = next(self._ids)
-        head = b"".join((found.start, name, found.head[3]))
-        taken = sender.offer((head, view[found.first]))
+        head = b"".join((found.opening, name, found.head[3]))
+        taken = sender.offer(head, body)
         seconds = self._now() - started
         if taken != len(head) + found.length:
             rest = Remainder(found, head, name, started, seconds)
@@ -230,7 +230,8 @@ class PreparedAnswers:
             since,
             until if read.until is None else min(until, read.until),
             chunk.id,
-            slice(part.start - chunk.start, part.stop - chunk.start),
+            part.start - chunk.start,
+            part.length,
             pieces,
             trail,
             _ENTRY_BYTES

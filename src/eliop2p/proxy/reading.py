@@ -29,9 +29,9 @@ How many times as many may be open when some of them have arrived already: one s
 chunk must not hold up those behind it.
 """
 
-MAX_SPAN = 2 * 1024 * 1024
+MAX_SPAN = 8 * 1024 * 1024
 """
-The most bytes sent in one go, so that a slow reader holds little.
+The most bytes handed to the sender in one go; it shares the processor by itself.
 """
 
 

@@ -2,7 +2,7 @@
 What a simulated crowd is made of: its plan, its clients, and its memory.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -106,7 +106,7 @@ class CheckingSender:
         self.wrong |= bytes(span) != self._expected(start, self.bytes_sent)
         return succeed(None)
 
-    def offer(self, pieces: Sequence[bytes | memoryview]) -> int:  # noqa: ARG002
+    def offer(self, head: bytes, body: Span) -> int:  # noqa: ARG002
         """
         Take nothing at once.
         """
