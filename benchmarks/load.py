@@ -7,21 +7,23 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
 
 _BUFFER = 1024 * 1024
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
     """
     Give the processor time that a process has used, in seconds.
     """
-    with Path(f"/proc/{pid}/stat").open() as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError):  # A thread that has just ended.
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
 
 
 def resident(pid: int) -> int:
@@ -130,6 +132,71 @@ def measure(load: Load, pid: int) -> Sample:
     """
     done: multiprocessing.Queue[int] = multiprocessing.Queue()
     process = multiprocessing.Process(target=_client, args=(load, done))
+    cpu, wall = cpu_seconds(pid), time.perf_counter()
+    process.start()
+    total = done.get()
+    process.join()
+    return Sample(total / 1e9, time.perf_counter() - wall, cpu_seconds(pid) - cpu)
+
+
+def _read_until(connection: socket.socket, buffer: bytearray, deadline: float) -> int:
+    """
+    Read one answer, or what of it comes before the deadline.
+
+    Returns:
+        How much of its body that was.
+    """
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head = connection.recv(64 * 1024, socket.MSG_PEEK)
+    head = connection.recv(head.index(b"\r\n\r\n") + 4).lower()
+    if not head.startswith((b"http/1.1 200", b"http/1.1 206")):
+        raise ConnectionError(head[:100].decode())
+    length = int(head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0])
+    done = 0
+    while done < length and time.perf_counter() < deadline:
+        count = connection.recv_into(buffer, min(length - done, _BUFFER))
+        if not count:
+            raise ConnectionError("the server closed in the middle")
+        done += count
+    return done
+
+
+def _client_for(load: Load, seconds: float, done: "multiprocessing.Queue[int]") -> None:
+    request = (
+        f"GET {load.path} HTTP/1.1\r\nHost: 127.0.0.1:{load.port}\r\n{load.headers}\r\n"
+    ).encode()
+    total = [0] * load.connections
+    deadline = time.perf_counter() + seconds
+
+    def run(index: int) -> None:
+        buffer = bytearray(_BUFFER)
+        with socket.create_connection(("127.0.0.1", load.port)) as connection:
+            while time.perf_counter() < deadline:
+                connection.sendall(request)
+                total[index] += _read_until(connection, buffer, deadline)
+
+    threads = [
+        threading.Thread(target=run, args=(index,)) for index in range(load.connections)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.put(sum(total))
+
+
+def measure_for(load: Load, pid: int, seconds: float) -> Sample:
+    """
+    Put a load on a server for a while, from a process of its own.
+
+    Args:
+        load: What to ask for; the number of requests is not looked at.
+        pid: The server.
+        seconds: How long; what is not complete then is broken off, and counts.
+    """
+    done: multiprocessing.Queue[int] = multiprocessing.Queue()
+    process = multiprocessing.Process(target=_client_for, args=(load, seconds, done))
     cpu, wall = cpu_seconds(pid), time.perf_counter()
     process.start()
     total = done.get()

@@ -1,5 +1,5 @@
 """
-nginx as a store and as the cache to be measured against.
+nginx as a store, and the caches to be measured against: nginx and Varnish.
 """
 
 import shutil
@@ -15,7 +15,7 @@ daemon off;
 master_process off;
 error_log {directory}/store-error.log;
 pid {directory}/store.pid;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 8192; }}
 http {{
     access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
     server {{ listen 127.0.0.1:{port}; root {root}; }}
@@ -28,9 +28,9 @@ daemon off;
 master_process off;
 error_log {directory}/cache-error.log;
 pid {directory}/cache.pid;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 8192; }}
 http {{
-    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+    access_log off; sendfile on; tcp_nodelay on; keepalive_requests 1000000;
     sendfile_max_chunk 2m; output_buffers 2 1m;
     proxy_cache_path {directory}/nginx-cache keys_zone=z:64m max_size=16g
         inactive=1d use_temp_path=off;
@@ -81,6 +81,62 @@ class Nginx:
         Its process id.
         """
         return self._process.pid
+
+    def stop(self) -> None:
+        """
+        End it.
+        """
+        self._process.terminate()
+        self._process.wait()
+
+
+class Varnish:
+    """
+    One Varnish that keeps objects in memory.
+
+    Attributes:
+        port: Where it listens.
+        pid: The process that serves.
+    """
+
+    def __init__(self, directory: Path, store: int, memory_mib: int) -> None:
+        """
+        Args:
+            directory: Where it keeps what it needs.
+            store: The port of the store that it stands in front of.
+            memory_mib: How much it may keep.
+        """
+        (self.port,) = free_ports(1)
+        binary = shutil.which("varnishd", path="/usr/sbin:/usr/local/sbin")
+        if binary is None:
+            raise FileNotFoundError(
+                "varnishd is not installed: apt-get install varnish"
+            )
+        self._process = subprocess.Popen(
+            [
+                *(binary, "-F", "-j", "none", "-n", str(directory / "varnish")),
+                *("-a", f"127.0.0.1:{self.port}", "-b", f"127.0.0.1:{store}"),
+                *("-s", f"malloc,{memory_mib}M", "-t", "86400"),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.pid = self._serving()
+        threading.Event().wait(1.0)
+
+    def _serving(self) -> int:
+        """
+        Find the process that serves; others compile the configuration before.
+        """
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        for _ in range(200):
+            threading.Event().wait(0.1)
+            for child in map(int, children.read_text().split()):
+                name = Path(f"/proc/{child}/comm").read_text().strip()
+                if name == "cache-main":
+                    return child
+        raise FileNotFoundError("varnishd does not start")
 
     def stop(self) -> None:
         """
