@@ -32,6 +32,7 @@ from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm, make_gossip
 from eliop2p.parts import Surroundings, make_chunks, trace_requests
 from eliop2p.planes import make_steered
+from eliop2p.proxy.at_hand import AtHand
 from eliop2p.proxy.heads import settle_oss, settle_s3
 from eliop2p.proxy.integrity import ObjectChecks
 from eliop2p.proxy.objects import ObjectReads
@@ -231,7 +232,9 @@ class Node(MultiService):
             self.chunks,
             self.chunks,
             records,
-            prepared=self.prepared,
+            at_hand=AtHand(
+                *(self.chunks, self.chunks, self.checks, self.prepared, self.metrics)
+            ),
             checks=self.checks,
             metrics=self.metrics,
             clock=world.clock,

@@ -151,6 +151,25 @@ class Exchange:
             raise
         self.sent += length
 
+    def offer(self, body: Span) -> int:
+        """
+        Send what can be sent at once of the head, if it is still waiting, and a body.
+
+        Args:
+            body: At most 2 MiB; nothing refers to it afterwards.
+
+        Returns:
+            How many bytes of the body have been taken; the rest is to be sent.
+        """
+        first = self._first
+        if first is None or self.progress is not None or not self._interim.called:
+            return 0
+        taken = self._sender.offer(first, body)
+        self._first = first[taken:] or None
+        passed = max(taken - len(first), 0)
+        self.sent += passed
+        return passed
+
     async def flush(self) -> None:
         """
         Send the head if it is still waiting for a body.

@@ -25,6 +25,7 @@ from eliop2p.interfaces import IChunkParts, IChunkReader, IOrigin, IOriginRespon
 from eliop2p.model.chunk import MIB
 from eliop2p.model.ranges import Interval
 from eliop2p.model.record import ObjectRecord
+from eliop2p.proxy.at_hand import AtHand
 from eliop2p.proxy.body_stream import BodyStream
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.heads import (
@@ -45,7 +46,6 @@ from eliop2p.proxy.origin_reads import ClientOrigin, check_part
 from eliop2p.proxy.outlook import at_rest, in_chunks, outlook
 from eliop2p.proxy.part_style import PartStyles
 from eliop2p.proxy.parts import PartReader, Tap, send_part
-from eliop2p.proxy.prepared_answers import PreparedAnswers
 from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
@@ -74,7 +74,7 @@ class ObjectReads:
         parts: IChunkParts,
         records: Records,
         *,
-        prepared: PreparedAnswers,
+        at_hand: AtHand,
         checks: ObjectChecks,
         metrics: Metrics,
         clock: IReactorTime,
@@ -89,7 +89,7 @@ class ObjectReads:
             reader: Opens chunks.
             parts: Opens and keeps parts of chunks.
             records: What is believed of objects.
-            prepared: Remembers answers that can be given again.
+            at_hand: Sends what is in memory.
             checks: Holds objects against the store's checksums.
             metrics: Where outcomes are counted.
             clock: Tells the seconds since the epoch, and when a signature ends.
@@ -101,7 +101,7 @@ class ObjectReads:
         self._origin = origin
         self._reader, self._parts = reader, parts
         self._records = records
-        self._prepared = prepared
+        self._at_hand = at_hand
         self._checks = checks
         self._metrics = metrics
         self._clock = clock
@@ -264,8 +264,10 @@ class ObjectReads:
             read.exchange.begin(head, (b"X-Cache", b"HIT"))
             await read.exchange.flush()
             return "hit"
+        if await self._at_hand.send(read, record, part, head, fresh):
+            return "hit"
         origin = origin_of(read, record, part, self._origin, self._clock)
-        outcome = await self._send(
+        return await self._send(
             read,
             record,
             part,
@@ -275,8 +277,6 @@ class ObjectReads:
             # A signed range is to be had as one stream only, in order.
             mixed=None if read.fixed else self._rng,
         )
-        self._prepared.learn(read, record, part, fresh)
-        return outcome
 
     async def _claim(self, read: Read, record: ObjectRecord, part: Interval) -> str:
         """
