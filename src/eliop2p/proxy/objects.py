@@ -108,9 +108,8 @@ class ObjectReads:
         self._trust = trust
         self._settle = settle
         self._chunk_size = chunk_size
-        self._styles = PartStyles()
         self._rng = rng
-        self.last_known = LastKnown(records, trust, checks, settle, self._styles)
+        self.last_known = LastKnown(records, trust, checks, settle, PartStyles())
 
     async def answer(self, exchange: Exchange, plan: ReadObject) -> str:
         """
@@ -205,7 +204,7 @@ class ObjectReads:
         except OriginError:
             self._metrics.auth.labels("unreachable").inc()
             raise
-        self._styles.note(read.plan.key.store, response.head)
+        self.last_known.styles.note(read.plan.key.store, response.head)
         return response
 
     async def _take(self, read: Read, response: IOriginResponse) -> str:
@@ -258,7 +257,7 @@ class ObjectReads:
         if not (read.lasts or at_rest(self._parts, layout, part)):
             return await self._first_read(read)
         ranged = None if read.plan.range is None else part
-        style = self._styles.of(record.key.store)
+        style = self.last_known.styles.of(record.key.store)
         head = hit_head(kept, fresh, record.version, ranged, style)
         if not part.length:
             read.exchange.begin(head, (b"X-Cache", b"HIT"))
