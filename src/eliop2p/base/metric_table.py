@@ -28,8 +28,8 @@ TABLE: tuple[MetricInfo, ...] = (
         "eliop2p_served_bytes_total",
         "counter",
         ("source",),
-        "Body bytes sent to clients, by where they came from: memory, disk, peer, "
-        "origin, or relay for answers passed through as they are.",
+        "Body bytes sent to clients, or read for a preheat, by where they came from: "
+        "memory, disk, peer, origin, or relay for answers passed through as they are.",
     ),
     MetricInfo(
         "eliop2p_requests_total",
