@@ -96,7 +96,9 @@ class Environments:
             raise ClientFailed(f"{client.name}: {done.stdout}\n{done.stderr[-4000:]}")
         return done.stdout.strip()
 
-    def snippet(self, client: Client, place: Place, language: str, text: str) -> bytes:
+    def snippet(
+        self, client: Client, place: Place, language: str, text: str
+    ) -> tuple[bytes, str]:
         """
         Do what a guide says, in a directory of its own.
 
@@ -107,7 +109,7 @@ class Environments:
             text: What it says.
 
         Returns:
-            The file ``weights.bin`` that it leaves.
+            The file ``weights.bin`` that it leaves, and what was printed.
 
         Raises:
             ClientFailed: It did not work.
@@ -144,7 +146,8 @@ class Environments:
         )
         if done.returncode:
             raise ClientFailed(f"{client.name}: {done.stdout}\n{done.stderr[-4000:]}")
-        return (scratch / "weights.bin").read_bytes()
+        printed = done.stdout + done.stderr
+        return (scratch / "weights.bin").read_bytes(), printed
 
     @staticmethod
     def _python(client: Client, path: Path) -> Path:

@@ -67,6 +67,12 @@ CLIENTS = (
     Client("aws-cli 1", "aws_cli.py", FULL, "", ("awscli",), ("{bin}/aws",)),
     Client("s3fs", "s3fs_fs.py", FULL, "", ("s3fs",)),
     Client(
+        "PyTorch DataLoader over s3fs",
+        "torch_s3fs.py",
+        ("get", "ranges"),
+        requirements=("torch", "numpy", "s3fs"),
+    ),
+    Client(
         "pyarrow",
         "pyarrow_fs.py",
         ("get", "stream", "ranges", "multipart"),

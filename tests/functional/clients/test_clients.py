@@ -214,22 +214,72 @@ def test_forward(
         check(trial, steps)
 
 
-def test_guide(client: Client, environments: Environments, places: Places) -> None:
+GUIDE = ROOT / "docs" / "how-to" / "clients.md"
+
+
+@attrs.frozen
+class Recipe:
     """
-    What the guide tells users of a client to do downloads the object that it names.
+    What the guide tells users of a client to do.
+
+    Attributes:
+        language: What it is written in.
+        text: What is to be done.
+        shown: What that is said to print; three dots stand for anything.
     """
-    document = ROOT / "docs" / "how-to" / "clients.md"
-    name = re.escape(client.name)
-    within = "(?:(?!^## ).)*?"
-    pattern = rf"^## {name}\n{within}^```(\w+)\n(.*?)^```$"
-    text = document.read_text(encoding="utf-8")
-    found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
-    if client is SIGNED_CHUNKS:
-        pytest.skip("a way to upload, and no client of its own")
-    assert found is not None, f"{client.name} has no section"
+
+    language: str
+    text: str
+    shown: str
+
+
+def recipe(heading: str) -> Recipe:
+    """
+    Find what stands below a heading.
+    """
+    text = GUIDE.read_text(encoding="utf-8")
+    _, found, rest = text.partition(f"\n{heading}\n")
+    assert found, f"there is no {heading}"
+    section = re.split(r"^#{2,3} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    (language, commands), *others = blocks
+    shown = [each for kind, each in others if kind == "text"]
+    return Recipe(language, commands, shown[0] if shown else "")
+
+
+def follow(
+    client: Client, wanted: Recipe, environments: Environments, places: Places
+) -> None:
+    """
+    Do what the guide says, and compare what comes of it.
+    """
     place = places.reverse("oss" if client.oss else "rgw", port_80=client.port_80)
     data = random.Random(client.name).randbytes(SIZE)
     place.put(KEY, data)
     host = place.endpoint.partition("//")[2]
-    snippet = found[2].replace("localhost:8080", host)
-    assert environments.snippet(client, place, found[1], snippet) == data
+    snippet = wanted.text.replace("localhost:8080", host)
+    got, printed = environments.snippet(client, place, wanted.language, snippet)
+    assert got == data
+    print(f"{client.name}: {len(got)} bytes, the same; printed {printed[-300:]!r}")
+    pattern = ".*".join(map(re.escape, " ".join(wanted.shown.split()).split("...")))
+    assert re.search(pattern, " ".join(printed.split()))
+
+
+def test_guide(client: Client, environments: Environments, places: Places) -> None:
+    """
+    What the guide tells users of a client to do downloads the object that it names, and
+    prints what is said.
+    """
+    if client is SIGNED_CHUNKS:
+        pytest.skip("a way to upload, and no client of its own")
+    follow(client, recipe(f"## {client.name}"), environments, places)
+
+
+def test_unchanged(client: Client, environments: Environments, places: Places) -> None:
+    """
+    A program that names no endpoint finds the node through the environment, where the
+    guide says that it does.
+    """
+    if f"\n### {client.name}\n" not in GUIDE.read_text(encoding="utf-8"):
+        pytest.skip(f"{client.name} takes no endpoint from the environment")
+    follow(client, recipe(f"### {client.name}"), environments, places)
