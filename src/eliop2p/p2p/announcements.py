@@ -62,6 +62,8 @@ class Announcements:
         self._home = home
         self._clock = clock
         self._pending: dict[str, dict[ChunkId, Digest | None]] = {}
+        # Of chunks that are being received: homes that only others see.
+        self._others: dict[ChunkId, PeerInfo] = {}
         self._flushing: IDelayedCall | None = None
         self._stopped = False
         self._retelling = _Retelling(self, membership, homes.replicas, clock)
@@ -96,6 +98,14 @@ class Announcements:
         self._retelling.known(chunk_id)
         self._tell(chunk_id, None)
 
+    def registered(self, chunk_id: ChunkId, home: PeerInfo) -> None:
+        """
+        A node answered as a home of a chunk: it is to know too how that ends.
+        """
+        peers = self._membership.current().peers
+        if home.node_id not in self._homes.of(chunk_id, peers):
+            self._others[chunk_id] = home
+
     def again(self, chunk_id: ChunkId) -> None:
         """
         The node asks for the chunk: that it was gone is not to be said after that.
@@ -127,6 +137,11 @@ class Announcements:
         if len(peers) > 1:
             for home in self._homes.of(chunk_id, peers):
                 self.tell_home(home, chunk_id, digest)
+        other = self._others.pop(chunk_id, None)
+        if other is not None and digest is not None:
+            self._links.tell(other, Have(((chunk_id, digest),)))
+        elif other is not None:
+            self._links.tell(other, Gone((chunk_id,)))
 
     def _flush(self) -> None:
         self._flushing = None

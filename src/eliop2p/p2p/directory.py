@@ -73,6 +73,16 @@ class Directory:
         entry = self._entries.get(chunk_id)
         return "" if entry is None else entry.reader
 
+    def is_fed(self, request: Locate, alive: Callable[[str], bool], now: float) -> bool:
+        """
+        Tell whether somebody is known who holds a chunk, or reads it from the store,
+        and did not fail the asker.
+        """
+        entry = self._entries.get(request.chunk_id)
+        return entry is not None and entry.is_fed(
+            lambda node_id: node_id not in request.rejected and alive(node_id), now
+        )
+
     def locate(
         self, node_id: str, request: Locate, alive: Callable[[str], bool], now: float
     ) -> Located:

@@ -188,7 +188,7 @@ class Entry:
         excluded = {asker, *request.rejected}
         make = _Options(asker).make
         options = self._holding(make)
-        if asker != self.reader and self._is_fed(alive, now):
+        if asker != self.reader and self.is_fed(alive, now):
             options += self._passing_on(make, asker, request.filled, now)
         options.sort()
         found: list[_Option] = []
@@ -210,7 +210,7 @@ class Entry:
         """
         if request.can_read:
             return False
-        excluded, fed = {asker, *request.rejected}, self._is_fed(alive, now)
+        excluded, fed = {asker, *request.rejected}, self.is_fed(alive, now)
         return not any(
             (place.can_read or (fed and place.parent))
             and now < place.asked_at + RECEIVING_SECONDS
@@ -219,7 +219,7 @@ class Entry:
             for node_id, place in self.receiving.items()
         )
 
-    def _is_fed(self, alive: Callable[[str], bool], now: float) -> bool:
+    def is_fed(self, alive: Callable[[str], bool], now: float) -> bool:
         """
         Tell whether somebody brings the chunk to those who receive it. Whoever could
         read it from the store must not wait for those who cannot.

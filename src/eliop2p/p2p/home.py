@@ -4,6 +4,7 @@ What a node does as a home of chunks, for its peers and for itself.
 
 from collections.abc import Iterable
 
+import attrs
 from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.interfaces import IMembership, IPeerLinks, Place
@@ -12,7 +13,7 @@ from eliop2p.model.peer import Membership
 from eliop2p.p2p.directory import Directory
 from eliop2p.p2p.heat import Heat
 from eliop2p.p2p.rendezvous import Homes
-from eliop2p.wire.events import Leased, Locate, Located, Verdict
+from eliop2p.wire.events import Holder, Leased, Locate, Located, Verdict
 
 HEARD = 30.0
 """
@@ -59,22 +60,29 @@ class ChunkHome:
         """
         self._links = links
 
-    def is_home(self, chunk_id: ChunkId) -> bool:
+    def locate(self, node_id: str, request: Locate, *, final: bool = False) -> Located:
         """
-        Tell whether this node believes to be a home of the chunk.
-        """
-        return self._node_id in self._homes_of(chunk_id)
+        Answer a node that needs a chunk; other homes hear of a lease.
 
-    def locate(self, node_id: str, request: Locate) -> Located:
-        """
-        Answer a node that needs a chunk; another home hears of a lease.
+        A node that knows of nobody who brings the chunk, and of better homes, sends the
+        asker to these: nodes that see other members agree on one lease so.
+
+        Args:
+            node_id: Who asks.
+            request: What it asks.
+            final: Whether the better homes are known to be of no help.
         """
         now = self._clock.seconds()
+        if not final:
+            better = self._better_homes(node_id, request)
+            if better and not self._directory.is_fed(request, self._alive, now):
+                holders = self._address(better)
+                return Located(request.request_id, Verdict.NOT_HOME, 0, b"", holders)
         self._heat.note(request.chunk_id, now)
         located = self._directory.locate(node_id, request, self._alive, now)
         if located.verdict is Verdict.LEASE:
             self._tell_others(Leased(request.chunk_id, node_id))
-        return located
+        return attrs.evolve(located, holders=self._address(located.holders))
 
     def place(self, chunk_id: ChunkId) -> Place:
         """
@@ -106,10 +114,10 @@ class ChunkHome:
 
     def leased(self, chunk_id: ChunkId, node_id: str) -> None:
         """
-        Take from another home that a node, if it is a member, reads a chunk from the
+        Take from another home that a node, if it is known, reads a chunk from the
         store.
         """
-        if node_id in self._membership.current().peers:
+        if self._alive(node_id):
             self._directory.leased(chunk_id, node_id, self._clock.seconds())
 
     def interrupted(self, node_id: str) -> None:
@@ -126,6 +134,31 @@ class ChunkHome:
 
     def _homes_of(self, chunk_id: ChunkId) -> tuple[str, ...]:
         return self._homes.of(chunk_id, self._membership.current().peers)
+
+    def _better_homes(self, asker: str, request: Locate) -> tuple[Holder, ...]:
+        """
+        Name the homes that rank before this node and that the asker may try.
+        """
+        homes = self._homes_of(request.chunk_id)
+        if self._node_id in homes:
+            homes = homes[: homes.index(self._node_id)]
+        return tuple(
+            Holder(home, False)
+            for home in homes
+            if home != asker and home not in request.rejected and self._alive(home)
+        )
+
+    def _address(self, holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
+        """
+        Say where nodes are, for those who see other members.
+        """
+        peers = self._membership.current().peers
+        return tuple(
+            attrs.evolve(holder, host=peer.host, port=peer.port)
+            if (peer := peers.get(holder.node_id)) is not None
+            else holder
+            for holder in holders
+        )
 
     def _alive(self, node_id: str) -> bool:
         if node_id == self._node_id:

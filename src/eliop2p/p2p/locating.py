@@ -2,6 +2,9 @@
 Asks the homes of a chunk where to get it.
 """
 
+from collections.abc import Iterable
+
+import attrs
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
 
@@ -11,7 +14,7 @@ from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
-from eliop2p.wire.events import Locate, Located, Verdict
+from eliop2p.wire.events import MAX_HOLDERS, Locate, Located, Verdict
 
 CONSULT_SECONDS = 0.25
 """
@@ -22,6 +25,82 @@ OTHER_HOME_AFTER = 1.0
 """
 How long a home is waited for where there is another one, in seconds.
 """
+
+MAX_ASKED = 8
+"""
+How many nodes are asked as homes for one answer, at most.
+"""
+
+
+class Search:
+    """
+    Which nodes are still to be asked as homes of a chunk, best first.
+
+    Nodes with other views of the membership send an asker on, always to nodes that rank
+    better, so that a search ends at the best home that anybody on the way knows.
+
+    Args:
+        homes: The homes as the asker sees them.
+        reserve: Those next in rank, who may be homes for others.
+
+    Attributes:
+        failed: Those who did not answer.
+        answered: Who gave the answer; None when this node gave it itself.
+    """
+
+    def __init__(self, homes: list[PeerInfo], reserve: list[PeerInfo]) -> None:
+        self.failed: tuple[str, ...] = ()
+        self.answered: PeerInfo | None = None
+        self._left = homes
+        self._reserve = reserve
+        self._asked: set[str] = set()
+        self._sent_by: dict[str, PeerInfo] = {}
+        self._questions = 0
+
+    @property
+    def has_more(self) -> bool:
+        """
+        Whether somebody else is there to be asked.
+        """
+        return bool(self._left)
+
+    def next(self) -> PeerInfo | None:
+        """
+        Give the next node to ask, if there is one.
+        """
+        if not self._left or self._questions >= MAX_ASKED:
+            return None
+        self._questions += 1
+        home = self._left.pop(0)
+        self._asked.add(home.node_id)
+        return home
+
+    def widen(self) -> None:
+        """
+        Ask those next in rank too, once.
+        """
+        self._left += self._reserve
+        self._reserve = []
+
+    def sent_on(self, by: PeerInfo, better: Iterable[PeerInfo]) -> None:
+        """
+        A node named better homes than itself.
+        """
+        unasked = [home for home in better if home.node_id not in self._asked]
+        known = {home.node_id for home in unasked}
+        self._left = unasked + [
+            home for home in self._left if home.node_id not in known
+        ]
+        self._sent_by.update(dict.fromkeys(known, by))
+
+    def missed(self, home: PeerInfo) -> None:
+        """
+        A node did not answer: whoever named it is asked again, knowing that.
+        """
+        self.failed += (home.node_id,)
+        by = self._sent_by.get(home.node_id)
+        if by is not None and by.node_id not in self.failed:
+            self._left.insert(0, by)
 
 
 class Locator:
@@ -61,26 +140,27 @@ class Locator:
         self._scores = scores
         self._clock = clock
 
-    async def locate(self, request: Locate) -> tuple[Located, tuple[str, ...]]:
+    async def locate(self, request: Locate) -> tuple[Located, Search]:
         """
-        Ask the first home that answers; when none does, this node acts as one.
+        Ask the best home that answers; when none does, this node acts as one.
 
         Returns:
-            The answer, and the homes that have not been asked.
+            The answer, and the search, which can go on.
         """
         peers = self._membership.current().peers
-        homes = self._homes.of(request.chunk_id, peers)
-        for place, home in enumerate(homes):
-            if home == self._node_id:
-                return self._home.locate(home, request), homes[place + 1 :]
-            last = place == len(homes) - 1
-            patience = None if last else OTHER_HOME_AFTER
-            located = await self._ask(peers[home], request, patience)
+        ranked = self._homes.ranked(request.chunk_id, peers)
+        homes, reserve = ranked[: self._homes.replicas], ranked[self._homes.replicas :]
+        search = Search(
+            [peers[home] for home in homes], [peers[home] for home in reserve]
+        )
+        while (home := search.next()) is not None:
+            patience = OTHER_HOME_AFTER if search.has_more else None
+            located = await self._search_at(home, request, search, patience)
             if located is not None:
-                return located, homes[place + 1 :]
-        return self._home.locate(self._node_id, request), ()
+                return located, search
+        return self._home.locate(self._node_id, request, final=True), search
 
-    async def consult(self, request: Locate, homes: tuple[str, ...]) -> Located | None:
+    async def consult(self, request: Locate, search: Search) -> Located | None:
         """
         Ask further homes whether they know of somebody who has the chunk, before it
         is read from the store.
@@ -91,19 +171,37 @@ class Locator:
         Returns:
             Whom to ask, or None when nobody knows.
         """
-        peers = self._membership.current().peers
-        for home in homes:
-            if home == self._node_id:
-                located: Located | None = self._home.locate(home, request)
-            elif home in peers and not self._scores.suspect(
-                home, self._clock.seconds()
-            ):
-                located = await self._ask(peers[home], request, CONSULT_SECONDS)
-            else:
+        search.widen()
+        while (home := search.next()) is not None:
+            if self._scores.suspect(home.node_id, self._clock.seconds()):
                 continue
+            located = await self._search_at(home, request, search, CONSULT_SECONDS)
             if located is not None and located.holders:
                 return located
         return None
+
+    async def _search_at(
+        self, home: PeerInfo, request: Locate, search: Search, seconds: float | None
+    ) -> Located | None:
+        """
+        Ask one home, unless it sends the asker on.
+        """
+        rejected = dict.fromkeys((*search.failed, *request.rejected))
+        request = attrs.evolve(request, rejected=tuple(rejected)[:MAX_HOLDERS])
+        if home.node_id == self._node_id:
+            located = self._home.locate(self._node_id, request)
+        else:
+            answer = await self._ask(home, request, seconds)
+            if answer is None:
+                search.missed(home)
+                return None
+            located = answer
+        if located.verdict is Verdict.NOT_HOME:
+            peers = self._membership.current().peers
+            search.sent_on(home, [each.resolve(peers) for each in located.holders])
+            return None
+        search.answered = None if home.node_id == self._node_id else home
+        return located
 
     async def _ask(
         self, peer: PeerInfo, request: Locate, seconds: float | None = None
@@ -122,4 +220,4 @@ class Locator:
             self._scores.failed(peer.node_id, self._clock.seconds())
             return None
         assert isinstance(located, Located)
-        return None if located.verdict is Verdict.NOT_HOME else located
+        return located

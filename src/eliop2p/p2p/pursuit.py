@@ -24,6 +24,7 @@ from eliop2p.interfaces import (
     IMembership,
 )
 from eliop2p.model.trail import Intake, Step
+from eliop2p.p2p.announcements import Announcements
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.locating import Locator
 from eliop2p.p2p.peer_gets import PeerGets, Wanted
@@ -100,6 +101,7 @@ class Means:
         scores: How peers have done.
         standings: Told how far this node is with each chunk.
         counters: Told what happens.
+        announcements: Told which homes count this node among those that receive.
         clock: For pauses and time limits.
         rng: Spreads pauses and load.
         selection_k: How many of the peers that a home names are tried.
@@ -112,6 +114,7 @@ class Means:
     scores: PeerScores
     standings: Standings
     counters: TransferCounters
+    announcements: Announcements
     clock: IReactorTime
     rng: random.Random
     selection_k: int
@@ -229,12 +232,14 @@ class Pursuit:
         request = Locate(
             0, self._chunk.id, self._sink.filled, self._can_read(), rejected
         )
-        located, others = await means.locator.locate(request)
+        located, search = await means.locator.locate(request)
         self._take(located)
+        if search.answered is not None:
+            means.announcements.registered(self._chunk.id, search.answered)
         unknown = located.verdict is Verdict.LEASE or located.is_hopeless
         if unknown and not self._consulted:
-            self._consulted = True
-            better = await means.locator.consult(request, others)
+            better = await means.locator.consult(request, search)
+            self._consulted = better is None
             if better is not None:
                 self._take(better)
                 return better
@@ -297,8 +302,9 @@ class Pursuit:
 
     async def _try(self, holder: Holder) -> Done | None:
         means, node_id = self._means, holder.node_id
-        peer = means.membership.current().peers.get(node_id)
-        if peer is None:
+        peer = holder.resolve(means.membership.current().peers)
+        if not peer.host:
+            self._rejected[node_id] = None  # Its home does not know it either.
             return None
         intake, begun = Intake(self._sink.filled), means.clock.seconds()
         outcome = "given up"

@@ -13,6 +13,12 @@ from collections.abc import Mapping
 
 from eliop2p.model.peer import PeerInfo
 
+RESERVE = 1
+"""
+How many nodes next in rank after the homes are asked, by those who see other members,
+before the store is read.
+"""
+
 _LANE = 128
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 """
@@ -135,12 +141,18 @@ class Homes:
             name: A chunk id or object id.
             peers: The members; the same mapping, unchanged, until they change.
         """
+        return self.ranked(name, peers)[: self.replicas]
+
+    def ranked(self, name: bytes, peers: Mapping[str, PeerInfo]) -> tuple[str, ...]:
+        """
+        Give the homes of a name, and the :data:`RESERVE` nodes after them.
+        """
         if peers is not self._peers:
             self._peers, self._ranking = peers, Ranking(peers)
             self._known.clear()
         homes = self._known.get(name)
         if homes is None:
-            homes = self._ranking.top(name, self.replicas)
+            homes = self._ranking.top(name, self.replicas + RESERVE)
             self._known[name] = homes
             if len(self._known) > self._remembered:
                 self._known.popitem(last=False)

@@ -42,7 +42,6 @@ from eliop2p.wire.events import (
     Locate,
     Located,
     Opened,
-    Verdict,
 )
 
 
@@ -174,11 +173,9 @@ class PeerRequests:
 
     def locate(self, node_id: str, request: Locate) -> Located:
         """
-        Answer as a home, or that this node is none.
+        Answer as a home, or say who is one.
         """
-        if self._home.is_home(request.chunk_id):
-            return self._home.locate(node_id, request)
-        return Located(request.request_id, Verdict.NOT_HOME, 0, b"", ())
+        return self._home.locate(node_id, request)
 
     def find_object(self, node_id: str, request: FindObject) -> "Deferred[FoundObject]":
         """

@@ -90,6 +90,7 @@ class TransferManager:
             scores=self.scores,
             standings=standings,
             counters=self.counters,
+            announcements=self._announcements,
             clock=clock,
             rng=rng,
             selection_k=selection_k,

@@ -100,7 +100,9 @@ _CHUNK = ("chunk_id", fixed(32))
 _OBJECT = ("object_id", fixed(32))
 _TICKET = ("ticket", number(8))
 _RECORD = ("record", blob(MAX_RECORD))
-_HOLDER = record(Holder, _NODE, ("complete", flag()))
+_HOLDER = record(
+    Holder, _NODE, ("complete", flag()), ("host", label(253)), ("port", number(2))
+)
 
 
 _PEER = record(

@@ -6,11 +6,13 @@ asks; answers repeat it. Messages without one are one-way: they may be lost with
 connection, and nothing waits for them.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 import attrs
 
 from eliop2p.model.chunk import ChunkId, Digest
+from eliop2p.model.peer import PeerInfo
 from eliop2p.wire.cluster_events import (
     AskHolders,
     AskTally,
@@ -65,7 +67,8 @@ class Verdict(IntEnum):
     """
     NOT_HOME = 4
     """
-    The node that was asked does not believe to be a home of the chunk.
+    Ask these nodes the same: they rank better as homes of the chunk. A home that is not
+    the first says so before it would let anybody read the store.
     """
 
 
@@ -137,7 +140,7 @@ class Locate:
         chunk_id: Which chunk.
         filled: Bytes of it that the asker has, from its start.
         can_read: Whether the asker could read it from the store.
-        rejected: Node ids that just failed the asker.
+        rejected: Node ids that just failed the asker, homes among them.
     """
 
     request_id: int
@@ -155,10 +158,22 @@ class Holder:
     Attributes:
         node_id: Who.
         complete: Whether it holds the whole chunk; else the chunk is arriving there.
+        host: Where it can be reached, for askers that do not know it; empty when the
+            home does not know it either.
+        port: Its port there.
     """
 
     node_id: str
     complete: bool
+    host: str = ""
+    port: int = 0
+
+    def resolve(self, peers: Mapping[str, PeerInfo]) -> PeerInfo:
+        """
+        Say where the node is: as the asker knows itself, else as it was told.
+        """
+        known = peers.get(self.node_id)
+        return known or PeerInfo(self.node_id, self.host, self.port)
 
 
 @attrs.frozen
@@ -171,7 +186,7 @@ class Located:
         verdict: What to do.
         ticket: The asker's place in the order of those receiving the chunk.
         digest: BLAKE3 of the chunk, empty while nobody has said.
-        holders: Best first; only with ``HOLDERS``.
+        holders: Best first; only with ``HOLDERS`` and, as homes, ``NOT_HOME``.
     """
 
     request_id: int
