@@ -500,6 +500,18 @@ class BackendSettings:
     scrub_rate: int = 0
 
 
+class IReplicaAware(Interface):
+    """
+    A backend, besides, that may let go first of what other nodes hold too.
+    """
+
+    def note_replicas(chunk_id: ChunkId, replicas: int) -> None:
+        """
+        Learn how many other nodes hold a chunk, as far as is known. Nothing happens if
+        it is not there.
+        """
+
+
 class ICacheBackendFactory(IPlugin, Interface):
     """
     Makes a backend; found by name among the plugins in ``eliop2p.plugins``.

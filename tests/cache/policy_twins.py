@@ -330,6 +330,8 @@ class TinyLfuTwin(ListTwin):
         self.most = 1
         self.window = int(capacity * 0.01)
         self.protected: list[Known] = []
+        self.spare: list[Known] = []
+        self.spare_room = 0
 
     def count(self, chunk_id: ChunkId) -> None:
         """
@@ -357,6 +359,9 @@ class TinyLfuTwin(ListTwin):
         self.count(chunk_id)
         known = self.known(chunk_id)
         self.to_end(known)
+        if known in self.spare:
+            self.spare.remove(known)
+            known.main = True
         if not known.main:
             return
         if known in self.protected:
@@ -377,14 +382,44 @@ class TinyLfuTwin(ListTwin):
         Take a chunk out.
         """
         self.chunks.remove(known)
-        if known in self.protected:
-            self.protected.remove(known)
+        for part in (self.protected, self.spare):
+            if known in part:
+                part.remove(known)
         return known.chunk_id
+
+    def noted(self, chunk_id: ChunkId, replicas: int) -> None:
+        """
+        See the protocol.
+        """
+        known = self.known(chunk_id)
+        if known in self.spare and not replicas:
+            self.spare.remove(known)
+            known.main = True
+            self.to_end(known)
+        elif replicas and known not in self.spare + self.protected:
+            self.spare.append(known)
+            self.spare_room = max(self.spare_room, known.size)
+
+    def part(self, main: bool) -> list[Known]:
+        """
+        Give one of the two parts.
+        """
+        return [known for known in super().part(main) if known not in self.spare]
+
+    def size_of(self, main: bool) -> int:
+        """
+        Add up the bytes of one of the two parts; room for spare ones is in the main.
+        """
+        spare = max(self.spare_room, sum(known.size for known in self.spare))
+        return sum(known.size for known in self.part(main)) + (spare if main else 0)
 
     def evict(self, pinned: Pinned) -> ChunkId | None:
         """
         See the protocol.
         """
+        spare = [known for known in self.spare if not pinned(known.chunk_id)]
+        if spare:
+            return self.drop(spare[0])
         newcomer = self.spill(pinned)
         rest = [k for k in self.part(main=True) if k not in self.protected]
         order = rest + self.protected

@@ -279,6 +279,23 @@ class KeepingTests(SynchronousTestCase):
             new = tier.held.intersection(map(name_of, sets[1]))
             self.assertGreater(len(new), 50, name)
 
+    def test_second_copies(self) -> None:
+        """
+        A copy that others hold too goes before what only this node holds, makes room
+        for no newcomer but the next copy, and is as good as any once it is used again.
+        """
+        policy = TinyLfuPolicy(100)
+        for number in range(1, 12):
+            policy.added(name_of(number), 9, 0.0)
+        policy.noted(name_of(11), 1)
+        self.assertEqual(policy.evict(nobody), name_of(11))
+        policy.added(name_of(13), 9, 0.0)
+        self.assertEqual(policy.evict(nobody), name_of(13))
+        policy.added(name_of(12), 9, 0.0)
+        policy.noted(name_of(12), 1)
+        policy.used(name_of(12), 0.0)
+        self.assertEqual(policy.evict(nobody), name_of(1))
+
     def older_goes(self, minutes: float, uses: int = 1, replicas: int = 0) -> bool:
         """
         Use a chunk so often, another one so many minutes later, of which there are so

@@ -90,15 +90,35 @@ class UploadTests(SynchronousTestCase):
         """
         readings = [self.successResultOf(self.open(self.held.id)) for _ in range(8)]
         self.failureResultOf(self.open(self.held.id), PeerBusy)
-        for _ in range(8):
-            self.successResultOf(self.open(self.held.id, peer="q"))
-        self.failureResultOf(self.open(self.held.id, peer="r"), PeerBusy)
+        *others, last = chunks_of(9, b"others")
+        self.node.hold(last)
+        for other in others:
+            self.node.hold(other)
+            self.successResultOf(self.open(other.id, peer="q"))
+        self.failureResultOf(self.open(last.id, peer="r"), PeerBusy)
         self.assertEqual(self.requests.uploads, 16)
         readings[0].close()
         readings[0].close()
         self.assertEqual(self.requests.uploads, 15)
-        self.successResultOf(self.open(self.held.id, peer="r"))
-        self.failureResultOf(self.open(self.held.id, peer="r"), PeerBusy)
+        self.successResultOf(self.open(last.id, peer="r"))
+        self.failureResultOf(self.open(last.id, peer="r"), PeerBusy)
+
+    def test_share(self) -> None:
+        """
+        A node that has its share of uploads passes on each chunk once more, and sends
+        those who come second for one elsewhere.
+        """
+        more = chunks_of(10, b"another")
+        for chunk in more:
+            self.node.hold(chunk)
+        for number in range(8):
+            self.successResultOf(self.open(more[0].id, peer=f"p{number}"))
+        self.failureResultOf(self.open(more[0].id, peer="q"), PeerBusy)
+        self.successResultOf(self.open(more[1].id, peer="q"))
+        self.failureResultOf(self.open(more[1].id, peer="r"), PeerBusy)
+        for chunk in chunks_of(10, b"on their way"):
+            self.standings.join(chunk.id, 1)
+        self.successResultOf(self.open(more[1].id, peer="r"))
 
     def test_stalled(self) -> None:
         """

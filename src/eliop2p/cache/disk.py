@@ -31,6 +31,7 @@ from eliop2p.interfaces import (
     ICacheBackend,
     IChunkHandle,
     IPartialChunks,
+    IReplicaAware,
     IWorker,
     PartialChunk,
 )
@@ -38,7 +39,7 @@ from eliop2p.model.chunk import Chunk, ChunkId, Digest
 from eliop2p.model.ranges import Interval
 
 
-@implementer(ICacheBackend, IPartialChunks)
+@implementer(ICacheBackend, IPartialChunks, IReplicaAware)
 class DirectoryBackend:
     """
     Keeps chunks in files, within a number of bytes that is never exceeded on the disk.

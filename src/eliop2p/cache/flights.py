@@ -173,6 +173,9 @@ class Flights:
             self._room.release(length)
         await self._keeper.to_disk(*what).addErrback(_unkept)
         await self.parts.discard(flight.chunk.id)
+        if fetched.source == "peer":
+            # Of equals that is given up first which the cluster has once more.
+            self._keeper.note_replicas(flight.chunk.id, 1)
         if handle is None:
             self._keeper.dropped(flight.chunk.id)
 

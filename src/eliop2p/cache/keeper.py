@@ -8,7 +8,12 @@ from itertools import islice
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from eliop2p.interfaces import ICacheBackend, IChunkHandle, IChunkSource
+from eliop2p.interfaces import (
+    ICacheBackend,
+    IChunkHandle,
+    IChunkSource,
+    IReplicaAware,
+)
 from eliop2p.model.chunk import ChunkId, Digest
 
 _ANNOUNCED_AT_ONCE = 256
@@ -97,6 +102,14 @@ class Keeper:
         Offer a chunk to the disk tier; done when it is written.
         """
         return Deferred.fromCoroutine(self._to_disk(chunk_id, data, digest))
+
+    def note_replicas(self, chunk_id: ChunkId, replicas: int) -> None:
+        """
+        Learn how many other nodes hold a chunk, at least.
+        """
+        for tier in self._tiers.values():
+            if IReplicaAware.providedBy(tier):
+                IReplicaAware(tier).note_replicas(chunk_id, replicas)
 
     def drop(self, chunk_id: ChunkId) -> Deferred[None]:
         """

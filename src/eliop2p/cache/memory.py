@@ -21,6 +21,7 @@ from eliop2p.interfaces import (
     ICacheBackendFactory,
     IChunkHandle,
     IChunkViews,
+    IReplicaAware,
     IWorker,
 )
 from eliop2p.model.chunk import ChunkId, Digest
@@ -89,7 +90,7 @@ class MemoryHandle:
         self._closed(entry)
 
 
-@implementer(ICacheBackend, IChunkViews)
+@implementer(ICacheBackend, IChunkViews, IReplicaAware)
 class MemoryBackend:
     """
     Keeps the very buffers that chunks arrived in.

@@ -21,6 +21,9 @@ class TinyLfuPolicy:
     for lately, and the newcomer must win to stay. The rest are chunks on probation and
     those used again since they left the window, which are protected.
 
+    Newcomers that other nodes hold too go first of all, until they are used again: what
+    the cluster has once only is worth more to it than a second copy.
+
     Every operation is O(1), but that pinned chunks are stepped over.
 
     Args:
@@ -34,6 +37,8 @@ class TinyLfuPolicy:
         self._window = Segment()
         self._probation = Segment()
         self._protected = Segment()
+        self._spare = Segment()
+        self._spare_room = 0
         self._sketch = FrequencySketch()
 
     def added(self, chunk_id: ChunkId, size: int, now: float) -> None:
@@ -43,8 +48,8 @@ class TinyLfuPolicy:
         del now
         self._window.put(chunk_id, size)
         self._spill(lambda _: False)
-        kept = len(self._window) + len(self._probation) + len(self._protected)
-        self._sketch.make_room(kept)
+        rest = (self._probation, self._protected, self._spare)
+        self._sketch.make_room(len(self._window) + sum(map(len, rest)))
         self._sketch.count(chunk_id)
 
     def used(self, chunk_id: ChunkId, now: float) -> None:
@@ -53,10 +58,11 @@ class TinyLfuPolicy:
         """
         del now
         self._sketch.count(chunk_id)
-        if chunk_id not in self._probation:
-            self._segment_of(chunk_id).move_to_end(chunk_id)
+        segment = self._segment_of(chunk_id)
+        if segment is not self._probation and segment is not self._spare:
+            segment.move_to_end(chunk_id)
             return
-        self._protected.put(chunk_id, self._probation.take(chunk_id))
+        self._protected.put(chunk_id, segment.take(chunk_id))
         while self._protected.size > self._protected_limit:
             demoted = next(iter(self._protected))
             self._probation.put(demoted, self._protected.take(demoted))
@@ -71,6 +77,9 @@ class TinyLfuPolicy:
         """
         Name the loser between a newcomer and the rest.
         """
+        spare = self._spare.first(pinned)
+        if spare is not None:
+            return self._gone(spare)
         newcomer = self._spill(pinned)
         victim = self._probation.first(pinned)
         if victim is None:
@@ -85,11 +94,19 @@ class TinyLfuPolicy:
 
     def noted(self, chunk_id: ChunkId, replicas: int) -> None:
         """
-        Copies elsewhere change nothing.
+        Learn how many other nodes hold a chunk.
         """
+        segment = self._segment_of(chunk_id)
+        if replicas and (segment is self._window or segment is self._probation):
+            size = segment.take(chunk_id)
+            self._spare.put(chunk_id, size)
+            # Or a newcomer would slip in wherever a second copy made room.
+            self._spare_room = max(self._spare_room, size)
+        elif not replicas and segment is self._spare:
+            self._probation.put(chunk_id, segment.take(chunk_id))
 
     def _segment_of(self, chunk_id: ChunkId) -> Segment:
-        for segment in (self._window, self._probation):
+        for segment in (self._window, self._probation, self._spare):
             if chunk_id in segment:
                 return segment
         return self._protected
@@ -106,6 +123,7 @@ class TinyLfuPolicy:
             if chunk_id is None:
                 return None
             kept = self._probation.size + self._protected.size
+            kept += max(self._spare.size, self._spare_room)
             if kept + self._window[chunk_id] > self._main_limit:
                 return chunk_id
             self._admit(chunk_id)

@@ -97,7 +97,7 @@ class ChunkHome:
         """
         now = self._clock.seconds()
         for chunk_id, times in chunks:
-            if self.is_home(chunk_id):
+            if self._node_id in self._homes_of(chunk_id):
                 self._heat.note(chunk_id, now, times)
 
     def have(self, node_id: str, chunk_id: ChunkId, digest: Digest) -> None:

@@ -2,6 +2,7 @@
 What a node does for its peers when they ask.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail
@@ -10,7 +11,7 @@ from zope.interface import implementer
 
 from eliop2p.base.errors import PeerBehind, PeerBusy, PeerMissing
 from eliop2p.interfaces import IChunkReading, ILocalChunks, IPeerRequests, OneWay
-from eliop2p.model.chunk import Digest
+from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.model.span import Span
 from eliop2p.model.tally import Tally
 from eliop2p.p2p.attach import Standings, may_attach
@@ -43,6 +44,13 @@ from eliop2p.wire.events import (
     Located,
     Opened,
 )
+
+LEAST_SHARE = 8
+"""
+A node that sends as many chunks as it receives, and this many, has its share of the
+work. It passes on every chunk once more, since nobody else may have it, but sends those
+who come as second ones elsewhere.
+"""
 
 
 @implementer(IChunkReading)
@@ -156,7 +164,8 @@ class PeerRequests:
         self._standings = standings
         self._upload_slots = upload_slots
         self._chunks: ILocalChunks | None = None
-        self._uploads: dict[str, int] = {}
+        self._uploads: Counter[str | ChunkId] = Counter()
+        self._children: Counter[str | ChunkId] = Counter()
 
     def begin(self, chunks: ILocalChunks) -> None:
         """
@@ -288,7 +297,7 @@ class PeerRequests:
         self._objects.lost(node_id)
 
     async def _open(self, node_id: str, request: Get) -> IChunkReading:
-        release = self._take_slot(node_id)
+        release = self._take_slot(node_id, request.chunk_id)
         try:
             reading = await self._open_local(request)
         except BaseException:
@@ -300,16 +309,22 @@ class PeerRequests:
             upload.at_end.append(watching)
         return upload
 
-    def _take_slot(self, node_id: str) -> Callable[[], None]:
-        mine = self._uploads.get(node_id, 0)
-        if self.uploads >= self._upload_slots or 2 * mine >= self._upload_slots:
-            raise PeerBusy(f"{self.uploads} uploads are under way, {mine} to you")
-        self._uploads[node_id] = mine + 1
+    def _take_slot(self, node_id: str, chunk_id: ChunkId) -> Callable[[], None]:
+        mine, uploads = self._uploads[node_id], self.uploads
+        if uploads >= self._upload_slots or 2 * mine >= self._upload_slots:
+            raise PeerBusy(f"{uploads} uploads are under way, {mine} to you")
+        share = max(len(self._standings), LEAST_SHARE)
+        if uploads >= share and self._children[chunk_id]:
+            raise PeerBusy(f"{uploads} uploads are under way, one of this chunk")
+        taken = ((self._uploads, node_id), (self._children, chunk_id))
+        for counts, name in taken:
+            counts[name] += 1
 
         def release() -> None:
-            self._uploads[node_id] -= 1
-            if not self._uploads[node_id]:
-                del self._uploads[node_id]
+            for counts, name in taken:
+                counts[name] -= 1
+                if not counts[name]:
+                    del counts[name]
 
         return release
 

@@ -15,18 +15,23 @@ from eliop2p.model.ranges import Interval
 from eliop2p.model.trail import ChunkTrail
 from eliop2p.proxy.exchange import Exchange
 
-AHEAD = 8
-MAX_AHEAD = 12
+AHEAD = 12
+MAX_AHEAD = 16
 """
 How many chunks may be opened ahead of the one being sent. A client that has to wait for
 its bytes gets twice as many as before, one that does not gets fewer: a slow client must
 not hold what it will not read soon.
 """
 
-OPEN_RATIO = 3
+OPEN_RATIO = 5
 """
 How many times as many may be open when some of them have arrived already: one slow
 chunk must not hold up those behind it.
+"""
+
+MIXED = 32
+"""
+Of how many chunks the next one is drawn, where they may come in any order.
 """
 
 MAX_SPAN = 8 * 1024 * 1024
@@ -206,7 +211,7 @@ class BodyReader:
                 return
             index = self._left[0]
             if self._mixed is not None:
-                index = self._mixed.choice(self._left[:reach])
+                index = self._mixed.choice(self._left[:MIXED])
             if self._reader.where(self._layout.chunk(index).id):
                 return
             self._open(index)

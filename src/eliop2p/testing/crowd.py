@@ -99,11 +99,10 @@ class CrowdNode:
             self._make_links,
             clock=clock,
             rng=self._rng,
-            upload_slots=10,
         )
         count = plan.cache or plan.chunks
         settings = BackendSettings(
-            int((count + 0.5) * crowd.chunk_size), "", 1.0, 1.0, "lru"
+            int((count + 0.5) * crowd.chunk_size), "", 1.0, 1.0, "tinylfu"
         )
         tier = MemoryBackend(settings, clock, self._dropped)
         self.chunks = ChunkManager(

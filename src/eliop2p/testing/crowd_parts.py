@@ -9,7 +9,13 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from eliop2p.cache.memory import MemoryBackend
-from eliop2p.interfaces import CacheUsage, IBodySender, ICacheBackend, IChunkHandle
+from eliop2p.interfaces import (
+    CacheUsage,
+    IBodySender,
+    ICacheBackend,
+    IChunkHandle,
+    IReplicaAware,
+)
 from eliop2p.model.chunk import MIB, ChunkId, Digest
 from eliop2p.model.span import FileSpan, Span
 
@@ -118,7 +124,7 @@ class CheckingSender:
         """
 
 
-@implementer(ICacheBackend)
+@implementer(ICacheBackend, IReplicaAware)
 class SharedMemory:
     """
     A memory tier whose equal chunks share their bytes with all other nodes' ones, so
@@ -191,6 +197,6 @@ class SharedMemory:
 
     def note_replicas(self, chunk_id: ChunkId, replicas: int) -> None:
         """
-        See :class:`ICacheBackend`.
+        See :class:`IReplicaAware`.
         """
         self._tier.note_replicas(chunk_id, replicas)

@@ -23,6 +23,11 @@ LIMIT = 600.0
 Seconds of simulated time after which reads that have not ended count as hanging.
 """
 
+EPOCH_SECONDS = 60.0
+"""
+Seconds that an epoch lasts, at least.
+"""
+
 Progress = Callable[[int, int, float], None]
 """
 Told how many reads of how many have ended, and the seconds that have passed.
@@ -239,6 +244,7 @@ def epochs(plan: CrowdPlan, cache: float, count: int = 3) -> list[float]:
         rng.shuffle(order)
         for at, node in enumerate(crowd.nodes):
             node.read_chunks(layout, order[at :: plan.nodes])
+        crowd.pass_time(EPOCH_SECONDS)
         while any(node.reading for node in crowd.nodes):
             crowd.pass_time(STEP)
         shares.append((crowd.origin.sent - before) / (plan.chunks * crowd.chunk_size))
