@@ -22,13 +22,11 @@ NODE_IDS = st.one_of(
     ),
 )
 RECORDS = st.one_of(st.binary(max_size=300), st.just(b"r" * MAX_RECORD))
-HOLDERS = st.builds(events.Holder, NODE_IDS, st.booleans())
-
-
 LABELS = st.text(max_size=60).filter(
     lambda text: text.isprintable() and len(text.encode()) < 250
 )
 PORTS = st.integers(0, 2**16 - 1)
+HOLDERS = st.builds(events.Holder, NODE_IDS, st.booleans(), LABELS, PORTS)
 PEERS = st.builds(
     PeerInfo,
     NODE_IDS,

@@ -20,11 +20,12 @@ from eliop2p.interfaces import (
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.p2p.announcements import Announcements
 from eliop2p.p2p.attach import Standings
+from eliop2p.p2p.counters import TransferCounters
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.locating import Locator
 from eliop2p.p2p.opened import OpenedChunks
 from eliop2p.p2p.peer_gets import PeerGets
-from eliop2p.p2p.pursuit import Means, Pursuit, TransferCounters
+from eliop2p.p2p.pursuit import Means, Pursuit
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
 
