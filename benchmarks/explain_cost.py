@@ -2,6 +2,9 @@
 What noting how requests are answered costs: two nodes, one of which does not, in turn.
 
     python -m benchmarks.explain_cost [--kib 4] [--connections 4] [--rounds 40]
+
+With ``--auth open`` hits are answered from prepared heads; with passthrough the store
+is asked each time.
 """
 
 import argparse
@@ -12,18 +15,20 @@ from pathlib import Path
 import attrs
 
 from benchmarks.hit_path import node_settings
+from benchmarks.hits import OPEN
 from benchmarks.load import Load, measure
 from benchmarks.peers import Nginx
 from eliop2p.cli.local_cluster import LocalNode
 
 
-def _make(directory: Path, store: int) -> dict[str, LocalNode]:
+def _make(directory: Path, store: int, auth: str) -> dict[str, LocalNode]:
     nodes = {}
     for name, kept in (("noting", 10_000), ("not noting", 0)):
         place = directory / name.replace(" ", "-")
         place.mkdir()
         settings = node_settings(place, store, 1024)
         settings["admin"]["explain_requests"] = kept
+        settings["proxy"] |= OPEN if auth == "open" else {}
         nodes[name] = LocalNode("node", place, settings)
     return nodes
 
@@ -61,7 +66,7 @@ def _report(costs: dict[str, list[float]]) -> None:
     print(f"  noting costs {middle:+.1f}% ({low:+.1f}..{high:+.1f}: half of the pairs)")
 
 
-def run(directory: Path, kib: int, connections: int, rounds: int) -> None:
+def run(directory: Path, kib: int, connections: int, rounds: int, auth: str) -> None:
     """
     Measure, and print the cost per request and its ratio.
     """
@@ -70,8 +75,9 @@ def run(directory: Path, kib: int, connections: int, rounds: int) -> None:
     (root / "object").write_bytes(bytes(kib * 1024))
     directory.chmod(0o755)
     store = Nginx(directory, directory / "root", 0)
-    nodes = _make(directory, store.port)
-    each = max(20, min(500, 2_000_000 // (kib * connections)))
+    nodes = _make(directory, store.port, auth)
+    most = 5000 if auth == "open" else 500
+    each = max(20, min(most, 4000 * most // (kib * connections)))
     try:
         for node in nodes.values():
             node.start()
@@ -95,9 +101,10 @@ def main() -> None:
     parser.add_argument("--kib", type=int, default=4)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--auth", choices=("open", "passthrough"), default="open")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="eliop2p-bench-") as directory:
-        run(Path(directory), given.kib, given.connections, given.rounds)
+        run(Path(directory), *(given.kib, given.connections, given.rounds), given.auth)
 
 
 if __name__ == "__main__":

@@ -486,6 +486,89 @@ class PassthroughTests(PreparedCase):
         self.assertEqual(self.given(), 0)
 
 
+class AtHandTests(PreparedCase):
+    """
+    Hits in memory for which the store is asked.
+    """
+
+    flags = {"proxy.auth": "passthrough"}  # noqa: RUF012  # Never changed.
+
+    def drop(self) -> None:
+        """
+        Take every chunk out of the node.
+        """
+        for chunk_id, _ in list(self.node.chunks.holdings()):
+            self.cluster.wait(self.node.chunks.drop(chunk_id))
+
+    def test_as_from_chunks(self) -> None:
+        """
+        A part that lies in one chunk is answered, counted and explained as one is that
+        lies in two.
+        """
+        whole = bytes(range(256)) * 5000
+        self.cluster.store.put(PATH, whole)
+        self.warm()
+        said = []
+        border = 1024 * 1024
+        for start in (1000, border - 10):
+            wanted = b"bytes=%d-%d" % (start, start + 99)
+            before = counted(self.node.metrics)
+            answer = self.read((b"Range", wanted))
+            after = counted(self.node.metrics)
+            self.assertEqual(answer.body, whole[start : start + 100])
+            assert answer.head is not None
+            trail = self.node.trails.recent(1)[0]
+            said.append(
+                (
+                    [name for name, _ in answer.head.headers],
+                    answer.header(b"x-elio-source"),
+                    {
+                        name: after[name] - before[name]
+                        for name in after
+                        if "chunk_opens" not in name[0]
+                    },
+                    (trail.status, trail.sent, trail.cache, len(trail.asked)),
+                    sum(chunk.bytes for chunk in trail.chunks),
+                )
+            )
+        self.assertEqual(said[0], said[1])
+
+    def test_slow(self) -> None:
+        """
+        A client that does not take it all at once gets every byte, also when the chunk
+        is dropped meanwhile.
+        """
+        self.cluster.store.put(PATH, LARGE)
+        self.warm()
+        reading = self.cluster.get(self.member, PATH, pause=0.2)
+        self.cluster.pass_time(1.0)
+        self.assertFalse(reading.called)
+        self.drop()
+        answer = self.cluster.wait(reading)
+        self.assertEqual(answer.body, LARGE)
+        self.assertEqual(answer.header(b"x-cache"), b"HIT")
+        self.cluster.pass_time(1.0)
+        (ended,) = self.node.trails.recent(1)
+        self.assertEqual((ended.sent, ended.error), (len(LARGE), ""))
+        self.assertEqual(self.node.chunks.usage()["memory"].used, 0)
+
+    def test_gone(self) -> None:
+        """
+        One that goes away in the middle leaves nothing open.
+        """
+        self.cluster.store.put(PATH, LARGE)
+        self.warm()
+        reading = self.cluster.get(self.member, PATH, pause=0.2)
+        reading.addErrback(lambda failure: failure.trap(CancelledError))
+        self.cluster.pass_time(1.0)
+        self.assertFalse(reading.called)
+        reading.cancel()
+        self.cluster.pass_time(1.0)
+        self.assertEqual(self.node.trails.recent(1)[0].error, "the client went away")
+        self.drop()
+        self.assertEqual(self.node.chunks.usage()["memory"].used, 0)
+
+
 class CutTests(SynchronousTestCase):
     """
     Where a head is cut.
