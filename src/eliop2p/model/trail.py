@@ -159,6 +159,13 @@ class ChunkTrail:
         self.waited = waited
         self.arrival = arrival
 
+    def again(self, ended: float) -> "ChunkTrail":
+        """
+        Tell of the same chunk, from what was in memory at another time.
+        """
+        values = (self.index, self.bytes, self.source)
+        return ChunkTrail(*values, joined=False, waited=0.0, arrival=None, ended=ended)
+
     @property
     def size(self) -> int:
         """
@@ -270,14 +277,6 @@ class RequestTrail:
         other = RequestTrail(request_id, self.method, self.target, started)
         other.status, other.added, other.sent = self.status, self.added, self.sent
         other.first = other.seconds = seconds
-        other.chunks = [
-            ChunkTrail(
-                *(chunk.index, chunk.bytes, chunk.source),
-                joined=False,
-                waited=0.0,
-                arrival=None,
-            )
-            for chunk in self.chunks
-        ]
-        other.kept = self.kept
+        other.chunks = [chunk.again(started + seconds) for chunk in self.chunks]
+        other.kept, other.context = self.kept, self.context
         return other

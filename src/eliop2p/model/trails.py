@@ -8,15 +8,8 @@ from itertools import islice
 
 from eliop2p.model.trail import RequestTrail
 
-_LATER = 64
-"""
-So many may be noted in a row before the oldest are forgotten.
-"""
-
-_Brief = tuple[RequestTrail, bytes, float, float]
-"""
-What :meth:`RequestTrail.like` makes a trail from when somebody asks.
-"""
+# What RequestTrail.like makes a trail from when somebody asks.
+Brief = tuple[RequestTrail, bytes, float, float]
 
 
 class Trails:
@@ -29,6 +22,8 @@ class Trails:
 
     Attributes:
         used: Bytes that those kept take at most.
+        note: Takes a request that has been answered as another was, as a tuple of that
+            other's trail and of its own id, start and seconds.
         watcher: Told of each request that has ended; None where nobody wants to know.
     """
 
@@ -38,8 +33,8 @@ class Trails:
         self._requests = requests
         self._size = size
         self._running: dict[str, RequestTrail] = {}
-        self._ended: deque[RequestTrail | _Brief] = deque()
-        self._most = _LATER
+        self._ended: deque[RequestTrail | Brief] = deque()
+        self.note: Callable[[Brief], None] = self._ended.append
 
     @property
     def on(self) -> bool:
@@ -69,35 +64,26 @@ class Trails:
         self.used += trail.kept
         self._forget()
 
-    def note(
-        self, like: RequestTrail, request_id: bytes, started: float, seconds: float
-    ) -> None:
+    def settle(self, size: int) -> None:
         """
-        A request has been answered as another was that has ended; see
-        :meth:`RequestTrail.like`.
+        Count what has been put into :attr:`note`; to be called before long.
+
+        Args:
+            size: Bytes that it counts for: what those do that it is like.
         """
-        brief = (like, request_id, started, seconds)
-        if self.watcher is not None:
-            self.watcher(_at_length(brief))
-        self._ended.append(brief)
-        self.used += like.kept
-        if len(self._ended) > self._most:
-            self._forget()
+        self.used += size
+        self._forget()
 
     def get(self, request_id: str) -> RequestTrail | None:
         """
         Find a request.
         """
-        found = self._running.get(request_id)
-        if found is not None:
-            return found
+        if request_id in self._running:
+            return self._running[request_id]
         name = request_id.encode("ascii", "replace")
         for ended in reversed(self._ended):
-            if isinstance(ended, tuple):
-                if ended[1] == name:
-                    return _at_length(ended)
-            elif ended.request_id == request_id:
-                return ended
+            if _name_of(ended) == name:
+                return _at_length(ended)
         return None
 
     def recent(self, limit: int) -> list[RequestTrail]:
@@ -114,11 +100,14 @@ class Trails:
         while len(self._ended) > self._requests or self.used > self._size:
             oldest = self._ended.popleft()
             self.used -= (oldest[0] if isinstance(oldest, tuple) else oldest).kept
-        self._most = len(self._ended) + _LATER
 
 
-def _at_length(ended: RequestTrail | _Brief) -> RequestTrail:
+def _at_length(ended: RequestTrail | Brief) -> RequestTrail:
     if isinstance(ended, RequestTrail):
         return ended
     like, request_id, started, seconds = ended
     return like.like(request_id.decode(), started, seconds)
+
+
+def _name_of(ended: RequestTrail | Brief) -> bytes:
+    return ended[1] if isinstance(ended, tuple) else ended.request_id.encode()

@@ -22,6 +22,7 @@ from eliop2p.http1.message import ResponseHead
 from eliop2p.interfaces import IBodySender, IChunkViews, IHeldChunks
 from eliop2p.model.ranges import Interval
 from eliop2p.model.record import ObjectRecord, Verdict
+from eliop2p.model.trail import RequestTrail
 from eliop2p.model.trails import Trails
 from eliop2p.proxy.one_read import Read
 from eliop2p.proxy.prepared import Prepared, Remainder, cut_head
@@ -41,6 +42,7 @@ The longest head of a request or an answer that is remembered, in bytes.
 
 _ENTRY_BYTES = 1024
 _MAX_SEEN = 16_384
+_SETTLED_AFTER = 64
 _SETTLED = (Verdict.VERIFIED, Verdict.UNOFFERED)
 _ONLY_DATE = (b"date",)
 
@@ -109,7 +111,7 @@ class PreparedAnswers:
         self._ids = request_ids(rng)
         self._table: OrderedDict[bytes, Prepared] = OrderedDict()
         self._seen: set[int] = set()
-        self._counted = self._bytes = 0
+        self._counted = self._bytes = self._noted = 0
         self._bounds = metrics.request_seconds.bounds
         self._spread = [0] * (len(self._bounds) + 1)
         self._seconds = 0.0
@@ -155,9 +157,24 @@ class PreparedAnswers:
         self._bytes += found.length
         self._spread[bisect_left(self._bounds, seconds)] += 1
         self._seconds += seconds
-        if found.trail is not None:
-            self._note(found.trail, name, started, seconds)
+        trail = found.trail
+        if trail is not None:
+            self._note((trail, name, started, seconds))
+            self._noted += trail.kept
+            if not self.given % _SETTLED_AFTER or self._trails.watcher is not None:
+                self._settle(trail, name, started, seconds)
         return ALL_SENT
+
+    def _settle(
+        self, trail: RequestTrail, name: bytes, started: float, seconds: float
+    ) -> None:
+        """
+        Have the trails counted, and tell who watches of the last.
+        """
+        noted, self._noted = self._noted, 0
+        self._trails.settle(noted)
+        if self._trails.watcher is not None:
+            self._trails.watcher(trail.like(name.decode(), started, seconds))
 
     def learn(
         self, read: Read, record: ObjectRecord, part: Interval, fresh: ResponseHead
