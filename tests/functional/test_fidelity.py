@@ -43,9 +43,11 @@ def node(real_store: RealStore, tmp_path: Path) -> Iterator[OneNode]:
         cache={"chunk_size_mb": 1, "memory_cache_size_mb": 64},
         admin={"token_file": token},
     )
-    prepared.start()
-    yield prepared
-    prepared.close()
+    try:
+        prepared.start()
+        yield prepared
+    finally:
+        prepared.close()
 
 
 def evict(node: OneNode) -> None:

@@ -40,9 +40,11 @@ def node(rgw: RealStore, moto_store: RealStore, tmp_path: Path) -> Iterator[OneN
         storage={"type": "s3", "endpoint": moto_store.url, "domains": DOMAIN},
         proxy={"listen_port": prepared.ports.proxy, "allowed_hosts": rgw.url},
     )
-    prepared.start()
-    yield prepared
-    prepared.close()
+    try:
+        prepared.start()
+        yield prepared
+    finally:
+        prepared.close()
 
 
 def read(s3: BaseClient) -> tuple[bytes, str]:
