@@ -308,7 +308,7 @@ class ReaderTests(SynchronousTestCase):
         for index in range(8):
             ahead.append(len(self.chunks.opened) - index - 1)
             self.chunks.opened[index].fill()
-        self.assertEqual(ahead[:4], [2, 4, 8, 16])
+        self.assertEqual(ahead[:4], [2, 4, 8, 12])
         self.assertEqual(max(ahead), MAX_AHEAD)
 
     def test_window_shrinks(self) -> None:

@@ -56,7 +56,7 @@ After how many failed peers a chunk is given up, or read without a lease.
 
 MAX_BEHIND = 4
 """
-How often a peer may be found not to be ahead before it counts as failed.
+How often a peer may not be ahead, or not be found, before it counts as failed.
 """
 
 _log = Logger()
@@ -278,7 +278,7 @@ class Pursuit:
         means, node_id = self._means, holder.node_id
         peer = holder.resolve(means.membership.current().peers)
         if not peer.host:
-            self._rejected[node_id] = None  # Its home does not know it either.
+            self._note_behind(node_id)  # Its home does not know where it is either.
             return None
         intake, begun = Intake(self._sink.filled), means.clock.seconds()
         outcome = "given up"
@@ -310,9 +310,7 @@ class Pursuit:
             self._means.counters.slow_peers += 1
             return "too slow"
         if isinstance(error, PeerBehind):
-            self._behind[node_id] = self._behind.get(node_id, 0) + 1
-            if self._behind[node_id] >= MAX_BEHIND:
-                self._reject(node_id)
+            self._note_behind(node_id)
             return "not ahead"
         _log.debug(
             "Peer {peer} failed at byte {offset} of a chunk: {error}",
@@ -322,6 +320,14 @@ class Pursuit:
         )
         self._reject(node_id)
         return str(error)[:80]
+
+    def _note_behind(self, node_id: str) -> None:
+        """
+        Reject a peer that is of no use in the end; others may be sooner.
+        """
+        self._behind[node_id] = self._behind.get(node_id, 0) + 1
+        if self._behind[node_id] >= MAX_BEHIND:
+            self._reject(node_id)
 
     def _reject(self, node_id: str) -> None:
         means = self._means

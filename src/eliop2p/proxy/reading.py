@@ -15,8 +15,8 @@ from eliop2p.model.ranges import Interval
 from eliop2p.model.trail import ChunkTrail
 from eliop2p.proxy.exchange import Exchange
 
-AHEAD = 12
-MAX_AHEAD = 16
+AHEAD = 8
+MAX_AHEAD = 12
 """
 How many chunks may be opened ahead of the one being sent. A client that has to wait for
 its bytes gets twice as many as before, one that does not gets fewer: a slow client must
