@@ -24,8 +24,9 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
 from eliop2p.model.span import FileSpan, Span
+from eliop2p.net.copying_sender import TransportSender
 from eliop2p.net.network import ReactorNetwork
-from eliop2p.net.sender import SocketSender, TransportSender
+from eliop2p.net.sender import SocketSender
 
 MIB = 1024 * 1024
 BODY = 64 * MIB

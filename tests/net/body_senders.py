@@ -13,7 +13,8 @@ from zope.interface.verify import verifyObject
 from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.interfaces import IBodySender
 from eliop2p.model.span import FileSpan
-from eliop2p.net.sender import SocketSender, TransportSender
+from eliop2p.net.copying_sender import TransportSender
+from eliop2p.net.sender import SocketSender
 from tests.net.loopback import End, open_descriptors, pair, turns
 
 AnySender = SocketSender | TransportSender

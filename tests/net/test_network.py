@@ -32,8 +32,9 @@ from zope.interface.verify import verifyObject
 
 from eliop2p.base.errors import StartError
 from eliop2p.interfaces import INetwork
+from eliop2p.net.copying_sender import TransportSender
 from eliop2p.net.network import ReactorNetwork
-from eliop2p.net.sender import TransportSender, make_sender
+from eliop2p.net.sender import make_sender
 from tests.net.body_senders import LARGE, noise
 from tests.net.loopback import REACTOR, EndFactory, finish, pair, port_of
 

@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from eliop2p.model.span import FileSpan
-from eliop2p.net.sender import PIECE, TURN, SocketSender, TransportSender, make_sender
+from eliop2p.net.copying_sender import PIECE, TransportSender
+from eliop2p.net.sender import TURN, SocketSender, make_sender
 from tests.net import body_senders
 from tests.net.body_senders import LARGE, SMALL, file_of, noise
 from tests.net.loopback import REACTOR, End, pair, turns

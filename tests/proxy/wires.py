@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from eliop2p.base.metrics import Metrics
 from eliop2p.http1.message import Header, RequestHead, ResponseHead
 from eliop2p.interfaces import IBodySource
-from eliop2p.net.sender import TransportSender
+from eliop2p.net.copying_sender import TransportSender
 from eliop2p.proxy.exchange import Answer, Exchange
 from eliop2p.proxy.prepared_answers import not_at_once
 from eliop2p.proxy.server import ProxyFactory

@@ -24,7 +24,8 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from eliop2p.interfaces import INetwork
-from eliop2p.net.sender import TransportSender, make_sender
+from eliop2p.net.copying_sender import TransportSender
+from eliop2p.net.sender import make_sender
 from eliop2p.testing.simnet import SimNetwork, advance_until, let_pass
 from eliop2p.testing.simtransport import SimTransport
 

@@ -17,8 +17,6 @@ from contextlib import suppress
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
-    IConsumer,
-    IPushProducer,
     IReactorFDSet,
     ITCPTransport,
     IWriteDescriptor,
@@ -30,6 +28,7 @@ from zope.interface import implementer
 from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.interfaces import IBodySender
 from eliop2p.model.span import FileSpan, Span
+from eliop2p.net.copying_sender import TransportSender, explain_fault
 
 TURN = 2 * 1024 * 1024
 """
@@ -37,26 +36,9 @@ What one connection gives to the kernel before others have theirs, in bytes. Mor
 starves them, much less costs processor time.
 """
 
-PIECE = 128 * 1024
-"""
-What is handed at once to a transport that copies, in bytes.
-"""
-
 _NOW = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
 _NOW_AND_MORE = _NOW | getattr(socket, "MSG_MORE", 0)
-_FILE_FAULTS = frozenset(
-    (errno.EIO, errno.EBADF, errno.EINVAL, errno.ENODATA, errno.ESTALE)
-)
 _EMPTY = memoryview(b"")
-
-
-def _explain(error: OSError, span: Span, sent: int) -> Exception:
-    """
-    Say whose fault a failed system call is: the file's or the connection's.
-    """
-    if isinstance(span, FileSpan) and error.errno in _FILE_FAULTS:
-        return SpanUnreadable(f"a chunk's file cannot be read: {error}", sent)
-    return ConnectionLost(str(error))
 
 
 @implementer(IBodySender, IWriteDescriptor)
@@ -185,7 +167,7 @@ class SocketSender:
     # --- inside
 
     def _stuck(self, error: OSError) -> Exception:
-        return _explain(error, self._span, self._sent)
+        return explain_fault(error, self._span, self._sent)
 
     def _end(self, reason: SpanUnreadable | None) -> None:
         pending, self._pending = self._pending, None
@@ -259,138 +241,6 @@ class SocketSender:
         self._socket.close()
         self._span = _EMPTY
         pending, self._pending = self._pending, None
-        return pending
-
-
-@implementer(IBodySender, IPushProducer)
-class TransportSender:
-    """
-    Writes to any transport, by copies of up to :data:`PIECE` bytes, as fast as the
-    transport resumes it. The transport may still hold one piece when a send has fired.
-
-    Attributes:
-        bytes_sent: What the transport has taken so far.
-    """
-
-    def __init__(self, transport: ITCPTransport) -> None:
-        self.bytes_sent = 0
-        self._transport = transport
-        self._span: Span = _EMPTY
-        self._sent = 0
-        self._paused = False
-        self._pending: Deferred[None] | None = None
-        self._closed = False
-
-    def send(self, span: Span, more: bool) -> Deferred[None]:  # noqa: ARG002
-        """
-        See :meth:`IBodySender.send`. Cancelling it aborts the connection; ``more``
-        makes no difference: what is written in one turn shares packets.
-
-        Raises:
-            LocalProtocolError: The previous send has not ended.
-            SpanUnreadable: The file is shorter than its span or cannot be read (in the
-                Deferred); the connection stays as it is.
-        """
-        if self._pending is not None:
-            raise LocalProtocolError("a send is pending")
-        if self._closed:
-            return fail(ConnectionLost("the sender is closed"))
-        self._span, self._sent, self._paused = span, 0, False
-        self._pending = pending = Deferred[None](self._cancelled)
-        IConsumer(self._transport).registerProducer(self, True)
-        self._push()
-        return pending
-
-    def offer(self, head: bytes, body: Span) -> int:
-        """
-        See :meth:`IBodySender.offer`. At most one piece of :data:`PIECE` bytes of the
-        body.
-        """
-        if self._pending is not None or self._closed:
-            return 0
-        if not isinstance(body, FileSpan):
-            data = head + body[:PIECE]
-        else:
-            data = head + os.pread(body.fd, min(len(body), PIECE), body.offset)
-        self._transport.write(data)
-        self.bytes_sent += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        """
-        See :meth:`IBodySender.close`. The transport stays as it is.
-        """
-        self._fail(ConnectionLost("the sender was closed"))
-
-    # --- IPushProducer
-
-    def pauseProducing(self) -> None:
-        """
-        Write nothing until resumed.
-        """
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        """
-        Go on writing.
-        """
-        self._paused = False
-        self._push()
-
-    def stopProducing(self) -> None:
-        """
-        Fail what is pending: the connection is lost.
-        """
-        self._fail(ConnectionLost("the connection is lost"))
-
-    # --- inside
-
-    def _push(self) -> None:
-        while self._pending is not None and not self._paused:
-            if self._sent == len(self._span):
-                self._end(None)
-                return
-            try:
-                piece = self._next_piece()
-            except OSError as error:
-                # Only the file is asked for anything here.
-                self._end(_explain(error, self._span, self._sent))
-                return
-            self._sent += len(piece)
-            self.bytes_sent += len(piece)
-            self._transport.write(piece)
-
-    def _next_piece(self) -> bytes:
-        span, sent = self._span, self._sent
-        size = min(len(span) - sent, PIECE)
-        if not isinstance(span, FileSpan):
-            return bytes(span[sent : sent + size])
-        piece = os.pread(span.fd, size, span.offset + sent)
-        if not piece:
-            raise OSError(errno.ENODATA, "it ends too early")
-        return piece
-
-    def _cancelled(self, _pending: Deferred[None]) -> None:
-        self._closed = True
-        self._let_go()
-        self._transport.abortConnection()
-
-    def _end(self, reason: Exception | None) -> None:
-        pending = self._let_go()
-        if pending is not None:
-            pending.callback(None) if reason is None else pending.errback(reason)
-
-    def _fail(self, reason: Exception) -> None:
-        self._closed = True
-        pending = self._let_go()
-        if pending is not None:
-            pending.errback(reason)
-
-    def _let_go(self) -> Deferred[None] | None:
-        self._span = _EMPTY
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            IConsumer(self._transport).unregisterProducer()
         return pending
 
 

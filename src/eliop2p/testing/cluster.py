@@ -18,7 +18,7 @@ from eliop2p.base.config import NodeConfig, load_control_config, load_node_confi
 from eliop2p.control.server_service import build_control
 from eliop2p.http1.message import Header, RequestHead
 from eliop2p.interfaces import IStreamTransport
-from eliop2p.net.sender import TransportSender
+from eliop2p.net.copying_sender import TransportSender
 from eliop2p.node import Node
 from eliop2p.parts import Surroundings
 from eliop2p.testing.simagent import network_agent
