@@ -93,13 +93,11 @@ class SourceTests(SynchronousTestCase):
 
     def test_modules_are_small(self) -> None:
         """
-        No module is longer than one can read at a sitting, but for the interfaces,
-        which are read one at a time.
+        No module is longer than one can read at a sitting.
         """
         long = {
             str(path.relative_to(PACKAGE)): count
             for path in PACKAGE.rglob("*.py")
-            if path.name != "interfaces.py"
-            and (count := path.read_text(encoding="utf-8").count("\n")) > MAX_LINES
+            if (count := path.read_text(encoding="utf-8").count("\n")) > MAX_LINES
         }
         self.assertEqual(long, {})

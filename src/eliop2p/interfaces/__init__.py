@@ -1,0 +1,96 @@
+"""
+What the components know of each other: every interface, in one place.
+
+Methods that may wait return a Deferred; a caller that no longer wants the result
+cancels it. Unless a method says otherwise it runs, and calls back, in the reactor
+thread, and lengths are in bytes.
+"""
+
+from eliop2p.interfaces._chunks import (
+    Fetched,
+    IChunkOrigin,
+    IChunkParts,
+    IChunkReader,
+    IChunkReading,
+    IChunkSink,
+    IChunkSource,
+    IHeldChunks,
+    ILocalChunks,
+    IPartSink,
+)
+from eliop2p.interfaces._cluster import (
+    IControlPlane,
+    IMembership,
+    NodeLoad,
+    Registration,
+)
+from eliop2p.interfaces._storage import (
+    IBodyReceiver,
+    IBodySource,
+    IOrigin,
+    IOriginResponse,
+    IRecordStore,
+)
+from eliop2p.interfaces._swarm import (
+    ICatalog,
+    IObjectDirectory,
+    IPeerLinks,
+    IPeerRequests,
+    IReplicas,
+    OneWay,
+    Place,
+)
+from eliop2p.interfaces._system import IBodySender, INetwork, IStreamTransport, IWorker
+from eliop2p.interfaces._tiers import (
+    BackendSettings,
+    CacheUsage,
+    ICacheBackend,
+    ICacheBackendFactory,
+    IChunkHandle,
+    IChunkViews,
+    IPartialChunks,
+    IReplicaAware,
+    PartialChunk,
+)
+
+__all__ = [
+    "BackendSettings",
+    "CacheUsage",
+    "Fetched",
+    "IBodyReceiver",
+    "IBodySender",
+    "IBodySource",
+    "ICacheBackend",
+    "ICacheBackendFactory",
+    "ICatalog",
+    "IChunkHandle",
+    "IChunkOrigin",
+    "IChunkParts",
+    "IChunkReader",
+    "IChunkReading",
+    "IChunkSink",
+    "IChunkSource",
+    "IChunkViews",
+    "IControlPlane",
+    "IHeldChunks",
+    "ILocalChunks",
+    "IMembership",
+    "INetwork",
+    "IObjectDirectory",
+    "IOrigin",
+    "IOriginResponse",
+    "IPartSink",
+    "IPartialChunks",
+    "IPeerLinks",
+    "IPeerRequests",
+    "IRecordStore",
+    "IReplicaAware",
+    "IReplicas",
+    "IStreamTransport",
+    "IWorker",
+    "NodeLoad",
+    "OneWay",
+    "PartialChunk",
+    "Place",
+    "Registration",
+]
