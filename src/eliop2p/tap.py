@@ -57,8 +57,7 @@ class Options(PluginOptions):
 
 def _allow_descriptors() -> None:
     """
-    Let the process have as many open as it may: a client takes two, and so does a chunk
-    in memory.
+    Let the process have as many open as it may: each client takes two.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

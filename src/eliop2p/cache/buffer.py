@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from eliop2p.base.errors import ChunkUnavailable, CorruptChunk, WrongAnswer
-from eliop2p.cache.shared_memory import SharedMemory
 from eliop2p.interfaces import IChunkSink, IWorker
 from eliop2p.model.chunk import Chunk, Digest
 from eliop2p.model.ranges import Extents, Interval
@@ -42,18 +41,11 @@ def allocate(length: int) -> memoryview:
         return memoryview(bytearray(length))
     if sys.platform != "linux":
         return memoryview(mmap.mmap(-1, length))
-    memory = _map(length)
+    memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if length >= _HUGE:
         with suppress(OSError):  # A kernel without them.
             memory.madvise(mmap.MADV_HUGEPAGE)
     return memoryview(memory)
-
-
-def _map(length: int) -> mmap.mmap:
-    if SharedMemory.is_to_be_had():
-        with suppress(OSError):  # Neither descriptors nor a file system for it.
-            return SharedMemory(length)
-    return mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def digest_of(data: memoryview) -> Digest:

@@ -13,7 +13,6 @@ from zope.interface import implementer
 from eliop2p.base.errors import LocalProtocolError
 from eliop2p.cache.holdings import Entry, Holdings
 from eliop2p.cache.policies import make_holdings
-from eliop2p.cache.shared_memory import SharedMemory
 from eliop2p.interfaces import (
     BackendSettings,
     CacheUsage,
@@ -25,7 +24,7 @@ from eliop2p.interfaces import (
     IWorker,
 )
 from eliop2p.model.chunk import ChunkId, Digest
-from eliop2p.model.span import MappedSpan, Span
+from eliop2p.model.span import Span
 
 
 @attrs.define(eq=False)
@@ -38,24 +37,6 @@ class MemoryEntry(Entry):
     """
 
     data: memoryview = attrs.field(kw_only=True, repr=False)
-
-
-_COPIED = 64 * 1024
-"""
-Up to this length a copy costs less than what sending without one does.
-"""
-
-
-def _span(data: memoryview, start: int, stop: int) -> Span:
-    """
-    Give a part of a chunk, so that it can be sent without being copied if that is to be
-    had.
-    """
-    view, memory = data[start:stop], data.obj
-    if len(view) <= _COPIED or not isinstance(memory, SharedMemory):
-        return view
-    # The chunk begins where the memory does.
-    return MappedSpan(memory.fd, start, len(view), view)
 
 
 @implementer(IChunkHandle)
@@ -78,7 +59,7 @@ class MemoryHandle:
         """
         if self._entry is None:
             raise LocalProtocolError("the handle is closed")
-        return _span(self._entry.data, offset, offset + limit)
+        return self._entry.data[offset : offset + limit]
 
     def close(self) -> None:
         """
@@ -159,7 +140,7 @@ class MemoryBackend:
         Show a part of a chunk.
         """
         entry = self._holdings.use(chunk_id)
-        return None if entry is None else _span(entry.data, start, stop)
+        return None if entry is None else entry.data[start:stop]
 
     def put(
         self, chunk_id: ChunkId, data: memoryview, digest: Digest

@@ -21,7 +21,7 @@ from eliop2p.base.errors import (
     RemoteProtocolError,
 )
 from eliop2p.interfaces import IChunkReading, IPeerRequests, IWorker
-from eliop2p.model.span import FileSpan, Span, in_memory
+from eliop2p.model.span import FileSpan, Span
 from eliop2p.wire.events import Done, Fail, Fault, Get, Message
 
 PIECE = 256 * 1024
@@ -223,10 +223,8 @@ class Uploads:
             offset += len(payload)
 
     async def _load(self, span: Span) -> bytes | memoryview:
-        view = in_memory(span)
-        if view is not None:
-            return bytes(view) if len(view) <= _COPIED else view
-        assert isinstance(span, FileSpan)
+        if not isinstance(span, FileSpan):
+            return bytes(span) if len(span) <= _COPIED else span
         # Not given up when the upload is stopped: the file must stay open meanwhile.
         data = await self._worker.run(os.pread, span.fd, span.length, span.offset)
         if not data:

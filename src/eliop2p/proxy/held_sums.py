@@ -9,7 +9,7 @@ from collections.abc import Callable
 from eliop2p.interfaces import IHeldChunks, IWorker
 from eliop2p.model.checksum import Bytes, Crc
 from eliop2p.model.chunk import Chunk, Layout
-from eliop2p.model.span import FileSpan, Span, in_memory
+from eliop2p.model.span import FileSpan, Span
 from eliop2p.proxy.background import Lane
 
 PIECE = 1024 * 1024
@@ -88,9 +88,8 @@ class HeldSums:
             position = 0
             while position < handle.length:
                 span = handle.span(position, limit)
-                view = in_memory(span)
-                if view is not None and len(view) <= AT_ONCE:
-                    update(view)
+                if len(span) <= AT_ONCE and not isinstance(span, FileSpan):
+                    update(span)
                 else:
                     await self._worker.run(_feed, update, span)
                 position += len(span)
@@ -107,11 +106,9 @@ def _feed(update: Callable[[Bytes], None], span: Span) -> None:
     Raises:
         OSError: They cannot be read.
     """
-    view = in_memory(span)
-    if view is not None:
-        update(view)
+    if not isinstance(span, FileSpan):
+        update(span)
         return
-    assert isinstance(span, FileSpan)
     position = 0
     while position < span.length:
         data = os.pread(
