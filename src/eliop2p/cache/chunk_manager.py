@@ -150,6 +150,7 @@ class ChunkManager:
         span = self._views.view(chunk_id, start, stop)
         if span is not None:
             self.hits_memory += 1
+            self._source.opened(chunk_id)
         return span
 
     def where(self, chunk_id: ChunkId) -> str:
