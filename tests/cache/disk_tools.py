@@ -42,10 +42,12 @@ class FaultyFiles(ChunkFiles):
     Attributes:
         fault: The number of the error, 0 for none.
         faults: How often it is met before it is over, -1 for always.
+        paged: Whether the kernel tells what it has in memory.
     """
 
     fault = 0
     faults = -1
+    paged = False
 
     def write(
         self, name: ChunkName, data: memoryview, begun: Begun | None = None
@@ -71,6 +73,12 @@ class FaultyFiles(ChunkFiles):
         """
         self._fail()
         return super().open_checked(name)
+
+    def open_at_once(self, name: ChunkName) -> int:
+        """
+        Open, unless nothing is known of what the page cache has.
+        """
+        return super().open_at_once(name) if self.paged else -1
 
     def remove(self, names: tuple[ChunkName, ...]) -> tuple[OSError | None, ...]:
         """

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from eliop2p.cache import chunk_manager
 from eliop2p.cache.admission import WINDOW, Residence, SecondUse
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.disk import DirectoryBackend
@@ -23,7 +24,7 @@ from eliop2p.interfaces import (
     ILocalChunks,
 )
 from eliop2p.model.chunk import ChunkId
-from eliop2p.model.span import FileSpan
+from eliop2p.model.span import FileSpan, Span
 from eliop2p.testing.conformance import made_up
 from tests.cache.doubles import (
     FakeOrigin,
@@ -158,6 +159,25 @@ class ManagerTests(SynchronousTestCase):
         self.assertEqual(self.manager.hits_disk, 2)
         self.assertEqual((self.disk.open_handles, self.memory.open_handles), (0, 0))
         self.assertEqual(self.manager.inflight, 0)
+
+    def test_pages(self) -> None:
+        """
+        What is long enough for that is given from its file as long as the kernel has it
+        in memory, and counts as read from memory.
+        """
+        self.patch(chunk_manager, "PAGED_BYTES", LENGTH)
+        self.fetch(1)
+        span: Span = memoryview(b"")
+        for _ in range(2):
+            reading = self.open(1)
+            self.assertEqual(reading.source, "memory")
+            span = self.successResultOf(reading.read(10, 100))
+            reading.close()
+        if not isinstance(span, FileSpan):
+            raise SkipTest("this kernel has no cachestat or openat2")
+        self.assertEqual(span.length, 100)
+        self.assertEqual(self.manager.hits_memory, 2)
+        self.assertEqual((self.disk.open_handles, self.memory.open_handles), (0, 0))
 
     def read_from(self, number: int, after: float) -> str:
         """

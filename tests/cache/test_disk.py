@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from eliop2p.base.errors import StartError
 from eliop2p.cache.disk import DirectoryBackend
@@ -154,6 +154,29 @@ class DirectoryTests(SynchronousTestCase):
         second.close()
         self.assertEqual(descriptors(), before)
         self.assertEqual(self.backend.open_handles, 0)
+
+    def test_at_once(self) -> None:
+        """
+        A chunk that was just written is opened without reading it or waiting for
+        anything, but not another file in its place.
+        """
+        self.put(1)
+        chunk_id, data, _ = made_up(1, 8 * _KIB)
+        self.assertIsNone(self.backend.open_at_once(chunk_id))
+        self.files.paged = True
+        self.assertIsNone(self.backend.open_at_once(made_up(2)[0]))
+        handle = self.backend.open_at_once(chunk_id)
+        if handle is None:
+            raise SkipTest("this kernel has no cachestat or openat2")
+        self.assertEqual(self.backend.open_handles, 1)
+        self.assertEqual(read_handle(handle), bytes(data))
+        handle.close()
+        self.assertEqual(self.backend.open_handles, 0)
+        other = self.file_of(1).with_suffix(".other")
+        other.write_bytes(b"?" + bytes(data)[1:])
+        other.rename(self.file_of(1))
+        self.assertIsNone(self.backend.open_at_once(chunk_id))
+        self.assertIsNone(self.opened(1))
 
     def test_failing_disk(self) -> None:
         """

@@ -130,10 +130,14 @@ class Checks:
             return
         check_content(fd, name)
         if begun - version.changed_ns > _SETTLED_NS:
-            with self._lock:
-                self._versions[name.chunk_id] = version
-                if len(self._versions) > REMEMBERED:
-                    del self._versions[next(iter(self._versions))]
+            self._remember(name, version)
+
+    def written(self, fd: int, name: ChunkName) -> None:
+        """
+        Take that a file, which has its name by now, was written from bytes that were
+        checked: they are in memory until they have to come from the disk.
+        """
+        self._remember(name, _version_of(fd))
 
     def open_at_once(self, path: Path, name: ChunkName) -> int:
         """
@@ -149,6 +153,12 @@ class Checks:
             os.close(fd)
             return -1
         return fd
+
+    def _remember(self, name: ChunkName, version: _Version) -> None:
+        with self._lock:
+            self._versions[name.chunk_id] = version
+            if len(self._versions) > REMEMBERED:
+                del self._versions[next(iter(self._versions))]
 
     def _is_known(self, fd: int, name: ChunkName, version: _Version) -> bool:
         with self._lock:

@@ -30,6 +30,7 @@ from eliop2p.interfaces import (
     CacheUsage,
     ICacheBackend,
     IChunkHandle,
+    IPagedChunks,
     IPartialChunks,
     IReplicaAware,
     IWorker,
@@ -39,7 +40,7 @@ from eliop2p.model.chunk import Chunk, ChunkId, Digest
 from eliop2p.model.ranges import Interval
 
 
-@implementer(ICacheBackend, IPartialChunks, IReplicaAware)
+@implementer(ICacheBackend, IPagedChunks, IPartialChunks, IReplicaAware)
 class DirectoryBackend:
     """
     Keeps chunks in files, within a number of bytes that is never exceeded on the disk.
@@ -94,7 +95,9 @@ class DirectoryBackend:
             worker=worker,
             clock=clock,
         )
-        self._sync = GroupSync(files, worker, clock, self._synced, self._health.failed)
+        self._sync = GroupSync(
+            files, worker, clock, self._shelf.synced, self._health.failed
+        )
         self._scrubber = Scrubber(
             files,
             worker,
@@ -155,6 +158,16 @@ class DirectoryBackend:
         if entry is None and not self._is_to_be_found(chunk_id):
             return succeed(None)
         return self._tasks.run(self._open(chunk_id), close_unwanted)
+
+    def open_at_once(self, chunk_id: ChunkId) -> IChunkHandle | None:
+        """
+        Open a chunk that the page cache holds, and of which nothing has changed.
+        """
+        entry = self._holdings.get(chunk_id)
+        handle = self._readers.open_at_once(entry) if entry is not None else None
+        if entry is not None and handle is not None:
+            self._recency.touch(entry)
+        return handle
 
     def put(
         self, chunk_id: ChunkId, data: memoryview, digest: Digest
@@ -296,18 +309,11 @@ class DirectoryBackend:
                 self._health.failed(error)
         return self._holdings.get(chunk_id)
 
-    def _touch(self, entry: DiskEntry) -> None:
-        counted = entry.counted
-        self._holdings.touch(entry)
-        if entry.counted != counted:
-            entry.uses += 1
-            self._recency.note(entry.chunk_id, entry.uses)
-
     async def _open(self, chunk_id: ChunkId) -> IChunkHandle | None:
         entry = await self._find(chunk_id)
         if entry is None:
             return None
-        self._touch(entry)
+        self._recency.touch(entry)
         return await self._readers.open(entry)
 
     # --- writing
@@ -316,7 +322,7 @@ class DirectoryBackend:
         entry = self._holdings.get(chunk_id)
         if entry is None or entry.digest != digest:
             return False
-        self._touch(entry)
+        self._recency.touch(entry)
         return True
 
     def _takes(self, chunk_id: ChunkId) -> bool:
@@ -372,12 +378,6 @@ class DirectoryBackend:
         self._shelf.take_out((entry,))
         await self._shelf.unlink((entry,))
         return True
-
-    def _synced(self, names: tuple[ChunkName, ...]) -> None:
-        for name in names:
-            entry = self._holdings.get(name.chunk_id)
-            if entry is not None and entry.digest == name.digest:
-                entry.synced = True
 
     # --- scrubbing
 

@@ -10,6 +10,7 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from eliop2p.cache.disk_handle import DiskEntry
 from eliop2p.cache.disk_shelf import Shelf
 from eliop2p.cache.files import ChunkFiles
 from eliop2p.cache.layout import BLOCK, RECENT_FILE, RECENT_OLD_FILE, size_on_disk
@@ -148,6 +149,16 @@ class Recency:
         Take over the files that are there; what is noted waits until they are read.
         """
         self._count(sizes)
+
+    def touch(self, entry: DiskEntry) -> None:
+        """
+        Count a use of a chunk, and take note of it if it counts.
+        """
+        counted = entry.counted
+        self._shelf.holdings.touch(entry)
+        if entry.counted != counted:
+            entry.uses += 1
+            self.note(entry.chunk_id, entry.uses)
 
     def note(self, chunk_id: ChunkId, uses: int) -> None:
         """

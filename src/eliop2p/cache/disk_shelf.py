@@ -3,7 +3,7 @@ The chunks on the disk and the bytes they take: what puts, listing and scrubbing
 """
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
@@ -161,6 +161,15 @@ class Shelf:
                 self.holdings.reserve(entry.size)
                 self.stuck += entry.size
             self.unpin(entry)
+
+    def synced(self, names: Iterable[ChunkName]) -> None:
+        """
+        Take that chunks would survive a power failure, those that are still here.
+        """
+        for name in names:
+            entry = self.holdings.get(name.chunk_id)
+            if entry is not None and entry.digest == name.digest:
+                entry.synced = True
 
     def unpin(self, entry: DiskEntry) -> None:
         """

@@ -209,9 +209,11 @@ class ChunkFiles:
             _allocate(fd, len(data))
             for gap in missing:
                 write_at(fd, data[gap.start : gap.stop], gap.start)
+            temporary.rename(self.root / name.path)
+            # What is there of the parts was checked as well, when it came or was read.
+            self._checks.written(fd, name)
         finally:
             os.close(fd)
-        temporary.rename(self.root / name.path)
 
     def remove_temporary(self, name: ChunkName) -> bool:
         """

@@ -160,6 +160,21 @@ class IChunkViews(Interface):
         """
 
 
+class IPagedChunks(Interface):
+    """
+    What a tier in files may do besides :class:`ICacheBackend`: open a chunk all of
+    whose bytes the kernel has in memory, without waiting for anything.
+    """
+
+    def open_at_once(chunk_id: ChunkId) -> IChunkHandle | None:
+        """
+        Open a chunk, which counts as a use of it.
+
+        Returns:
+            None when it is not held, or might have to come from the disk.
+        """
+
+
 class IPartialChunks(Interface):
     """
     What a backend may do besides :class:`ICacheBackend`: keep parts of chunks, within
