@@ -290,9 +290,7 @@ class ChunkManager:
         if self._disk is None:
             return None
         # Also one that is not known yet: it looks for it while it lists what it has.
-        handle = self._paged.open_at_once(chunk_id) if self._paged else None
-        if handle is None:
-            handle = await self._disk.open(chunk_id)
+        handle = await self._disk.open(chunk_id)
         if handle is None:
             return None
         if self._promotion is not None:

@@ -154,8 +154,10 @@ class DirectoryBackend:
 
         While the directory is being listed, a chunk is looked for where it would be.
         """
-        entry = self._holdings.get(chunk_id)
-        if entry is None and not self._is_to_be_found(chunk_id):
+        handle = self.open_at_once(chunk_id)
+        if handle is not None:
+            return succeed(handle)
+        if not (self.contains(chunk_id) or self._is_to_be_found(chunk_id)):
             return succeed(None)
         return self._tasks.run(self._open(chunk_id), close_unwanted)
 

@@ -50,7 +50,7 @@ class Readers:
         # Pinned before it is waited for, so that no other reader closes the file.
         self._shelf.holdings.pin(entry)
         try:
-            if not self._is_at_hand(entry):
+            if entry.fd < 0:
                 await self._descriptor(entry)
         finally:
             if entry.fd < 0:
@@ -64,7 +64,9 @@ class Readers:
         """
         Open a chunk that is held if nothing has to come from the disk for it.
         """
-        if not self._is_at_hand(entry):
+        if entry.fd < 0 and entry.waiting is None:
+            entry.fd = self._files.open_at_once(entry.name)
+        if entry.fd < 0:
             return None
         self._shelf.holdings.pin(entry)
         self.open_handles += 1
@@ -107,11 +109,6 @@ class Readers:
             waiting, entry.waiting = entry.waiting, None
             for waiter in waiting:
                 waiter.callback(None)
-
-    def _is_at_hand(self, entry: DiskEntry) -> bool:
-        if entry.fd < 0 and entry.waiting is None:
-            entry.fd = self._files.open_at_once(entry.name)
-        return entry.fd >= 0
 
     def _closed(self, entry: DiskEntry) -> None:
         self.open_handles -= 1

@@ -117,7 +117,7 @@ class Holdings(Generic[_E]):
         Find a chunk and count that, as :meth:`touch` does.
         """
         entry = self._entries.get(chunk_id)
-        if entry is not None and self._now() - entry.counted >= MOMENT:
+        if entry is not None:
             self.touch(entry)
         return entry
 

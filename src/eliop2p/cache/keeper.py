@@ -108,8 +108,9 @@ class Keeper:
         Learn how many other nodes hold a chunk, at least.
         """
         for tier in self._tiers.values():
-            if IReplicaAware.providedBy(tier):
-                IReplicaAware(tier).note_replicas(chunk_id, replicas)
+            aware = IReplicaAware(tier, None)
+            if aware is not None:
+                aware.note_replicas(chunk_id, replicas)
 
     def drop(self, chunk_id: ChunkId) -> Deferred[None]:
         """
