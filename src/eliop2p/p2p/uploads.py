@@ -83,9 +83,12 @@ class _Upload:
 
     async def until(self, deferred: "Deferred[_T]") -> _T:
         """
-        Wait for something that is given up when the upload is stopped.
+        Wait for something that is given up when the upload is stopped, or at once when
+        it has been stopped from within what it did last.
         """
         self.waiting = deferred  # type: ignore[assignment]
+        if self.stopped:
+            deferred.cancel()
         try:
             return await deferred
         finally:
