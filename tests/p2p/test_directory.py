@@ -145,7 +145,18 @@ class DirectoryTests(SynchronousTestCase):
         self.assertEqual(self.names(located)[0], "holder")
         self.assertTrue(located.holders[0].complete)
         self.assertFalse(located.holders[1].complete)
-        self.assertEqual(located.digest, GOOD)
+
+    def test_digest(self) -> None:
+        """
+        What the holders say of a digest is passed on, but not while somebody reads the
+        store, who may contradict; what the reader has said always is.
+        """
+        self.directory.have("holder", ONE, BAD)
+        self.assertEqual(self.ask("x").digest, BAD)
+        self.assertIs(self.ask("reader", "holder", "x").verdict, Verdict.LEASE)
+        self.assertEqual(self.ask("x").digest, b"")
+        self.directory.have("reader", ONE, GOOD)
+        self.assertEqual(self.ask("x").digest, GOOD)
 
     def test_load_is_spread(self) -> None:
         """

@@ -455,10 +455,10 @@ class FakeLinks:
         try:
             offset = request.offset
             while offset < reading.length:
-                reads = reading.read(offset, PIECE)
+                reads = reading.read(offset, node.piece)
                 reads.addTimeout(10, clock)
                 piece = await reads
-                await deferLater(clock, PIECE_SECONDS)
+                await deferLater(clock, node.piece_seconds)
                 self._target(node_id)
                 assert isinstance(piece, memoryview)
                 data = node.lie(bytes(piece))
@@ -485,6 +485,7 @@ class Node:
         self.membership = FakeMembership(membership_of(node_id))
         self.chunks = FakeChunks()
         self.lie: Callable[[bytes], bytes] = lambda data: data
+        self.piece, self.piece_seconds = PIECE, PIECE_SECONDS
         self.swarm = Swarm(
             node_id,
             self.membership,

@@ -2,6 +2,7 @@
 What this node asks of one peer, from the request to its answer.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from eliop2p.base.errors import (
     PeerError,
     PeerMissing,
     PeerUnreachable,
+    RemoteProtocolError,
 )
 from eliop2p.wire.cluster_events import FindObject
 from eliop2p.wire.events import Cancel, Data, Done, Fail, Fault, Get, Message
@@ -29,6 +31,12 @@ Seconds until an answer must have come; that of a find may wait at the home.
 PROGRESS_TIMEOUT = 10.0
 """
 Seconds without a byte after which a download fails.
+"""
+
+MAX_LATE = 16 * 1024 * 1024
+"""
+Bytes of chunks that may come after they were said not to be wanted: more than the
+buffers on the way hold.
 """
 
 Result = Reply | Done
@@ -88,7 +96,8 @@ class Calls:
     The open requests to one peer.
 
     A request that was given up stays open for the session until the peer ends it; here
-    it is forgotten at once, and what still comes for it is counted and dropped.
+    it is forgotten at once, and what still comes for it is counted and dropped. A peer
+    that goes on for more than :data:`MAX_LATE` does not listen.
     """
 
     def __init__(self, output: CallOutput, clock: IReactorTime) -> None:
@@ -96,6 +105,7 @@ class Calls:
         self._clock = clock
         self._calls: dict[int, _Call] = {}
         self._late: dict[int, _Late] = {}
+        self._late_bytes: Counter[int] = Counter()
 
     def ask(self, request: Question) -> Deferred[Result]:
         """
@@ -133,6 +143,9 @@ class Calls:
     def answered(self, message: Result | Data | Fail) -> None:
         """
         Take an answer, which the session has checked to fit its request.
+
+        Raises:
+            RemoteProtocolError: Too much came of what is no longer wanted.
         """
         call = self._calls.get(message.request_id)
         if call is None:
@@ -153,6 +166,7 @@ class Calls:
         Fail every open request: no answer can come any more.
         """
         self._late.clear()
+        self._late_bytes.clear()
         for request_id in list(self._calls):
             call = self._forget(request_id)
             if call is not None:
@@ -162,10 +176,16 @@ class Calls:
         """
         Count what comes for a request that was given up.
         """
+        request_id = message.request_id
         if not isinstance(message, Data):
-            self._late.pop(message.request_id, None)
-        elif message.request_id in self._late:
-            self._late[message.request_id](len(message.payload))
+            self._late.pop(request_id, None)
+            self._late_bytes.pop(request_id, None)
+            return
+        if request_id in self._late:
+            self._late[request_id](len(message.payload))
+        self._late_bytes[request_id] += len(message.payload)
+        if self._late_bytes[request_id] > MAX_LATE:
+            raise RemoteProtocolError("it goes on sending what was cancelled")
 
     def _take(self, call: _Call, data: Data) -> None:
         assert call.write is not None

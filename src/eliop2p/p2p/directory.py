@@ -118,7 +118,8 @@ class Directory:
             verdict = Verdict.WAIT
         if entry.reader == node_id and verdict is not Verdict.LEASE:
             entry.reader = ""
-        return Located(request.request_id, verdict, place.ticket, entry.digest, holders)
+        digest = entry.sure_digest
+        return Located(request.request_id, verdict, place.ticket, digest, holders)
 
     def have(self, node_id: str, chunk_id: ChunkId, digest: Digest) -> bool:
         """

@@ -128,6 +128,14 @@ class Entry:
     granted: float = 0.0
     expires: float = 0.0
 
+    @property
+    def sure_digest(self) -> bytes:
+        """
+        The digest, as far as askers are told: what nobody vouched for counts for
+        nothing while somebody reads the store.
+        """
+        return self.digest if self.vouched or not self.reader else b""
+
     def lists(self, node_id: str) -> bool:
         """
         Tell whether a node holds or receives the chunk.

@@ -37,7 +37,7 @@ Bytes of one-way messages that wait for one peer; further ones are dropped.
 
 MAX_UNPROVED = 512
 """
-Accepted connections that have not proved themselves yet.
+Accepted connections that have not proved themselves; another one ends the oldest.
 """
 
 _log = Logger()
@@ -308,9 +308,12 @@ class PeerLinks:
 
     def _accept(self) -> PeerConnection | None:
         accepted = [link for link, dial in self._alive.items() if dial is None]
-        unproved = [link for link in accepted if not link.proved]
+        unproved = [link for link in accepted if link.may_prove]
         if len(accepted) >= self._max_accepted or len(unproved) >= MAX_UNPROVED:
-            return None
+            if not unproved:
+                return None
+            # Members are quick to prove themselves; others must not keep them out.
+            unproved[0].abort("others want to prove themselves")
         return self._build(Role.ACCEPTING, None)
 
     def _build(self, role: Role, dial: _Dial | None) -> PeerConnection | None:

@@ -42,14 +42,20 @@ class Search:
     Args:
         homes: The homes as the asker sees them.
         reserve: Those next in rank, who may be homes for others.
+        useless: Those not to ask.
 
     Attributes:
-        failed: Those who did not answer.
+        failed: Those who did not answer, or are not to be asked.
         answered: Who gave the answer; None when this node gave it itself.
     """
 
-    def __init__(self, homes: list[PeerInfo], reserve: list[PeerInfo]) -> None:
-        self.failed: tuple[str, ...] = ()
+    def __init__(
+        self,
+        homes: list[PeerInfo],
+        reserve: list[PeerInfo],
+        useless: Iterable[str] = (),
+    ) -> None:
+        self.failed = tuple(useless)
         self.answered: PeerInfo | None = None
         self._left = homes
         self._reserve = reserve
@@ -68,12 +74,13 @@ class Search:
         """
         Give the next node to ask, if there is one.
         """
-        if not self._left or self._questions >= MAX_ASKED:
-            return None
-        self._questions += 1
-        home = self._left.pop(0)
-        self._asked.add(home.node_id)
-        return home
+        while self._left and self._questions < MAX_ASKED:
+            home = self._left.pop(0)
+            self._asked.add(home.node_id)
+            if home.node_id not in self.failed:
+                self._questions += 1
+                return home
+        return None
 
     def widen(self) -> None:
         """
@@ -140,9 +147,15 @@ class Locator:
         self._scores = scores
         self._clock = clock
 
-    async def locate(self, request: Locate) -> tuple[Located, Search]:
+    async def locate(
+        self, request: Locate, useless: Iterable[str] = ()
+    ) -> tuple[Located, Search]:
         """
         Ask the best home that answers; when none does, this node acts as one.
+
+        Args:
+            request: What is asked.
+            useless: Homes that have given useless answers.
 
         Returns:
             The answer, and the search, which can go on.
@@ -151,7 +164,9 @@ class Locator:
         ranked = self._homes.ranked(request.chunk_id, peers)
         homes, reserve = ranked[: self._homes.replicas], ranked[self._homes.replicas :]
         search = Search(
-            [peers[home] for home in homes], [peers[home] for home in reserve]
+            [peers[home] for home in homes],
+            [peers[home] for home in reserve],
+            useless,
         )
         while (home := search.next()) is not None:
             patience = OTHER_HOME_AFTER if search.has_more else None

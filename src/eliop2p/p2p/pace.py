@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from eliop2p.base.errors import PeerSlow, PeerUnreachable
+from eliop2p.base.errors import PeerError, PeerSlow, PeerUnreachable
 from eliop2p.interfaces import IChunkSink, IPeerLinks
 from eliop2p.wire.events import Done
 
@@ -20,6 +20,13 @@ LEAST_PATIENCE = 1.0
 MOST_PATIENCE = 10.0
 """
 Bounds of the patience with one source, in seconds.
+"""
+
+LEAST_PART = 1 / 32
+STALLED_AFTER = 4.0
+"""
+A source that brings less than this part of a chunk in so many seconds or more does not
+count as slow but as failed: it could make a chunk last for hours.
 """
 
 _SMOOTHING = 0.2
@@ -79,7 +86,7 @@ class Watch:
         clock: IReactorTime,
         patience: float,
     ) -> None:
-        self.error: PeerSlow | PeerUnreachable | None = None
+        self.error: PeerError | None = None
         self._node_id = node_id
         self._getting = getting
         self._sink = sink
@@ -116,5 +123,8 @@ class Watch:
             self._links.doubt(name)
             self.error = PeerUnreachable(f"{name} was silent for {seconds / 2:.3g} s")
         else:
-            self.error = PeerSlow(f"{name} sent {brought} bytes in {seconds:.3g} s")
+            least = self._sink.chunk.length * LEAST_PART
+            stalls = seconds >= STALLED_AFTER and brought < min(least, missing)
+            kind = PeerError if stalls else PeerSlow
+            self.error = kind(f"{name} sent {brought} bytes in {seconds:.3g} s")
         self._getting.cancel()

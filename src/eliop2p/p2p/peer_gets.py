@@ -133,7 +133,8 @@ class PeerGets:
         Raises:
             PeerSlow: The peer takes much longer than others do.
             PeerUnreachable: The peer gives no sign of life.
-            PeerError: The peer gave none of the bytes, or not all.
+            PeerError: The peer gave none of the bytes, or not all, or hardly any in
+                all that time.
         """
         if holder.complete:
             return await self._get_held(peer, wanted)

@@ -168,6 +168,13 @@ class PeerConnection(Protocol):
         return self._serving is not None
 
     @property
+    def may_prove(self) -> bool:
+        """
+        Whether the peer may still prove itself.
+        """
+        return not self.proved and not self._shut
+
+    @property
     def uploads(self) -> int:
         """
         The number of uploads under way.
@@ -203,6 +210,7 @@ class PeerConnection(Protocol):
         self._owner.bytes_received += len(data)
         try:
             events = self._session.receive(data)
+            self._pulse.taken(midway=self._session.midway and not events)
             self._write(self._session.data_to_send())
             for event in events:
                 if self._over():
@@ -363,12 +371,6 @@ class PeerConnection(Protocol):
             peer = self.peer_id or str(self._transport.getPeer())
             _log.warn("Dropped {peer}: {reason}", peer=peer, reason=reason)
             self.abort(reason)
-
-    def _log_dropped(self, reason: str) -> None:
-        peer = self.peer_id or str(self._transport.getPeer())
-        _log.warn(
-            "Dropped the connection with {peer}: {reason}", peer=peer, reason=reason
-        )
 
     def _part(self, reason: str) -> None:
         self.parted = True

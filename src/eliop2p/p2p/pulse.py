@@ -23,7 +23,8 @@ Seconds in which it must have given one.
 
 STALL_TIMEOUT = 30.0
 """
-Seconds in which a peer must have taken some of what it is sent.
+Seconds in which a peer must have taken some of what it is sent, and in which it must
+have finished a message that it has begun.
 """
 
 PART_TIMEOUT = 2.0
@@ -60,6 +61,7 @@ class Pulse:
         self._ping_after = ping_after
         self._pinged = False
         self._full_since: float | None = None
+        self._midway_since: float | None = None
         self._timer: IDelayedCall | None = None
 
     @property
@@ -87,6 +89,18 @@ class Pulse:
         """
         self.heard = self._clock.seconds()
         self._pinged = False
+
+    def taken(self, *, midway: bool) -> None:
+        """
+        What the peer has sent was looked at.
+
+        Args:
+            midway: Whether it is the middle of a message, and no message ended in it.
+        """
+        if not midway:
+            self._midway_since = None
+        elif self._midway_since is None:
+            self._midway_since = self.heard
 
     def filled(self) -> None:
         """
@@ -120,8 +134,10 @@ class Pulse:
 
     def _check(self) -> None:
         now = self._clock.seconds()
-        if self._full_since is not None and now - self._full_since >= STALL_TIMEOUT:
+        if _is_over(self._full_since, now):
             self._drop("it does not read what it is sent")
+        elif _is_over(self._midway_since, now):
+            self._drop("it does not finish its message")
         elif (due := self.heard + self._ping_after) > now:
             # As a difference of times: one of durations may round to no time at all.
             self._wait(due - now, self._check)
@@ -135,3 +151,7 @@ class Pulse:
             self._drop("it is silent")
         else:
             self._check()
+
+
+def _is_over(since: float | None, now: float) -> bool:
+    return since is not None and now - since >= STALL_TIMEOUT

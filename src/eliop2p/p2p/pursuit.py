@@ -3,6 +3,7 @@ How one chunk is got: ask, try, wait, ask again, until it is here or hopeless.
 """
 
 import random
+from collections import Counter
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -50,13 +51,12 @@ After how many seconds without a byte the store is read without a lease.
 """
 
 MAX_FAILURES = 32
-"""
-After how many failed peers a chunk is given up, or read without a lease.
-"""
-
 MAX_BEHIND = 4
+MAX_VAIN = 2
 """
-How often a peer may not be ahead, or not be found, before it counts as failed.
+After how many failed peers a chunk is given up, or read without a lease; how often a
+peer may not be ahead, or not be found, before it counts as failed; and how often a home
+may name only nodes of which it was told that they failed, before the next is asked.
 """
 
 _log = Logger()
@@ -114,6 +114,7 @@ class Pursuit:
         self._rejected: dict[str, None] = {}
         self._behind: dict[str, int] = {}
         self._slow: dict[str, None] = {}
+        self._vain: Counter[str] = Counter()
         self._disappointments = 0
         self._digest = b""
         self._consulted = False
@@ -206,10 +207,13 @@ class Pursuit:
         request = Locate(
             0, self._chunk.id, self._sink.filled, self._can_read(), rejected
         )
-        located, search = await means.locator.locate(request)
+        useless = [home for home, times in self._vain.items() if times >= MAX_VAIN]
+        located, search = await means.locator.locate(request, useless)
         self._take(located)
         if search.answered is not None:
             means.announcements.registered(self._chunk.id, search.answered)
+            if located.holders and located.names <= set(rejected):
+                self._vain[search.answered.node_id] += 1
         unknown = located.verdict is Verdict.LEASE or located.is_hopeless
         if unknown and not self._consulted:
             better = await means.locator.consult(request, search)
@@ -337,6 +341,8 @@ class Pursuit:
 
     async def _check(self, done: Done) -> Fetched:
         digest = await self._sink.digest()
+        if digest == done.digest and self._digest not in (b"", digest):
+            await self._hear_digest()
         if digest != done.digest or self._digest not in (b"", digest):
             known = len(self._givers) == 1 and not self._unknown_source
             self._blame(banned=known)
@@ -344,6 +350,17 @@ class Pursuit:
         self._means.counters.chunks_from_peers += 1
         self._origin.passed_over(self._chunk)
         return Fetched(digest, "peer")
+
+    async def _hear_digest(self) -> None:
+        """
+        Ask again what the digest is: somebody may have lied about it, and have been
+        found out since. That is no question for a lease.
+        """
+        locate = self._means.locator.locate
+        located, _ = await locate(
+            Locate(0, self._chunk.id, self._sink.filled, False, ())
+        )
+        self._digest = located.digest
 
     def _blame(self, *, banned: bool) -> None:
         """

@@ -103,8 +103,6 @@ _RECORD = ("record", blob(MAX_RECORD))
 _HOLDER = record(
     Holder, _NODE, ("complete", flag()), ("host", label(253)), ("port", number(2))
 )
-
-
 _PEER = record(
     PeerInfo,
     _NODE,
@@ -121,8 +119,6 @@ _UPDATE = record(
     ("node", _PEER),
 )
 _UPDATES = ("updates", several(_UPDATE, MAX_UPDATES))
-
-
 _HELD = record(HeldBy, ("holders", blob(MAX_HELD)), ("heat", number(4)))
 
 
@@ -349,6 +345,13 @@ class FrameDecoder:
             message = self._step(block)
             if message is not None:
                 yield message
+
+    @property
+    def midway(self) -> bool:
+        """
+        Whether a frame has begun whose end is waited for; bytes of chunks aside.
+        """
+        return bool(self._gathered) or self._frame is not None
 
     def _gather(self, view: memoryview) -> tuple[memoryview | None, memoryview]:
         """

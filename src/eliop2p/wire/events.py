@@ -196,6 +196,13 @@ class Located:
     holders: tuple[Holder, ...]
 
     @property
+    def names(self) -> frozenset[str]:
+        """
+        Who the holders are.
+        """
+        return frozenset(holder.node_id for holder in self.holders)
+
+    @property
     def is_hopeless(self) -> bool:
         """
         Whether nobody has the chunk or will have it, as far as the home knows.

@@ -133,6 +133,13 @@ class Session:
         return self._state is State.OPEN and not self._left
 
     @property
+    def midway(self) -> bool:
+        """
+        Whether the other side has begun a message and not finished it.
+        """
+        return self._decoder.midway
+
+    @property
     def full(self) -> bool:
         """
         Whether no further request may be sent at the moment.
