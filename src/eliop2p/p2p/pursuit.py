@@ -110,7 +110,7 @@ class Pursuit:
         self._chunk = sink.chunk
         self._origin = origin
         self._unknown_source = sink.filled > 0 and sink.source != "origin"
-        self._givers: set[str] = set()
+        self._givers: dict[str, bool] = {}  # With whether they hold the chunk whole.
         self._rejected: dict[str, None] = {}
         self._behind: dict[str, int] = {}
         self._slow: dict[str, None] = {}
@@ -300,7 +300,7 @@ class Pursuit:
             why = "holds it" if holder.complete else "was receiving it, and ahead"
             self._note("peer", outcome, why, begun, name=node_id, intake=intake)
             if self._sink.filled > intake.start:
-                self._givers.add(node_id)
+                self._givers[node_id] = holder.complete
 
     def _failed(self, node_id: str, error: PeerError) -> str:
         """
@@ -344,8 +344,7 @@ class Pursuit:
         if digest == done.digest and self._digest not in (b"", digest):
             await self._hear_digest()
         if digest != done.digest or self._digest not in (b"", digest):
-            known = len(self._givers) == 1 and not self._unknown_source
-            self._blame(banned=known)
+            self._blame(banned=self._is_singled_out)
             raise CorruptChunk("a chunk from peers does not match its digest")
         self._means.counters.chunks_from_peers += 1
         self._origin.passed_over(self._chunk)
@@ -353,8 +352,7 @@ class Pursuit:
 
     async def _hear_digest(self) -> None:
         """
-        Ask again what the digest is: somebody may have lied about it, and have been
-        found out since. That is no question for a lease.
+        Ask again what the digest is, not for a lease: a liar may have been found out.
         """
         locate = self._means.locator.locate
         located, _ = await locate(
@@ -362,13 +360,14 @@ class Pursuit:
         )
         self._digest = located.digest
 
+    @property
+    def _is_singled_out(self) -> bool:
+        return len(self._givers) == 1 and not self._unknown_source
+
     def _blame(self, *, banned: bool) -> None:
         """
-        Score the givers down.
-
-        Args:
-            banned: Whether to ban them: only one that gave every byte, and vouched for
-                them, can be singled out.
+        Score the givers down, or ban them: only one that gave every byte, and vouched
+        for them, can be singled out.
         """
         means, now = self._means, self._means.clock.seconds()
         means.counters.corrupt += 1
@@ -390,7 +389,8 @@ class Pursuit:
             await self._origin.read(StoreSink(self._sink, intake, trusted=trusted))
             outcome = "done"
         except CorruptChunk:
-            self._blame(banned=False)  # They may have passed on what they believed.
+            # Who was only receiving it may have passed on what it believed.
+            self._blame(banned=self._is_singled_out and all(self._givers.values()))
             raise
         finally:
             self._note("origin", outcome, why, begun, intake=intake)
