@@ -2,10 +2,10 @@
 What it costs to move chunks from one node to another.
 
 Each round starts two processes for every way, one after the other: a giver, which has
-64 chunks of 8 MiB in memory, and a taker, which receives each into memory of its own
-and checks its BLAKE3. The ways are ``links``, which is what nodes do, and ``bare``:
-``sendfile`` on one side and ``recv_into`` on the other, without a protocol. Run it as
-``python -m benchmarks.p2p_pair``.
+64 chunks of 8 MiB in memory, and a taker, which receives each four times into memory of
+its own and checks its BLAKE3. The ways are ``links``, which is what nodes do, and
+``bare``: ``sendfile`` on one side and ``recv_into`` on the other, without a protocol.
+Run it as ``python -m benchmarks.p2p_pair``.
 """
 
 import argparse
@@ -30,7 +30,8 @@ from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from eliop2p.cache.buffer import ChunkBuffer, allocate, digest_of
+from eliop2p.cache.buffer import ChunkBuffer, digest_of
+from eliop2p.cache.memory_pages import allocate
 from eliop2p.cache.readings import HandleReading
 from eliop2p.interfaces import (
     IChunkHandle,
@@ -53,6 +54,7 @@ from eliop2p.wire.events import Holder
 
 CHUNK = 8 * 1024 * 1024
 COUNT = 64
+TIMES = 4
 SIDE_BY_SIDE = 8
 WAYS = ("links", "bare")
 SECRET = b"the secret of the cluster"
@@ -204,7 +206,7 @@ def take_links(port: int) -> None:
     """
     node, peer = Node("taker"), PeerInfo("giver", "127.0.0.1", port)
     gets = PeerGets(node.links, PeerScores(), reactor, lambda _: None)
-    numbers = iter(range(COUNT))
+    numbers = iter([*range(COUNT)] * TIMES)
 
     async def take() -> None:
         for number in numbers:
@@ -237,23 +239,24 @@ def give_bare() -> None:
         connection, _ = server.accept()
         started = processor_seconds()
         with connection:
-            sent = 0
-            while sent < COUNT * CHUNK:
-                sent += os.sendfile(
-                    connection.fileno(), descriptor, sent, COUNT * CHUNK - sent
-                )
+            for _ in range(TIMES):
+                sent = 0
+                while sent < COUNT * CHUNK:
+                    sent += os.sendfile(
+                        connection.fileno(), descriptor, sent, COUNT * CHUNK - sent
+                    )
     sys.stdin.read()
     print(processor_seconds() - started, flush=True)
 
 
 def take_bare(port: int) -> None:
     """
-    Receive all chunks, one after the other, into fresh memory.
+    Receive all chunks, one after the other, into memory as nodes take it.
     """
     digests = [blake3(content_of(number)).digest() for number in range(COUNT)]
     with socket.create_connection(("127.0.0.1", port)) as connection:
         began, started = time.perf_counter(), processor_seconds()
-        for digest in digests:
+        for digest in digests * TIMES:
             buffer = allocate(CHUNK)
             filled = 0
             while filled < CHUNK:
@@ -289,7 +292,7 @@ def measure(way: str) -> tuple[float, float, float]:
         wall, processor = json.loads(subprocess.check_output(taker))
         giver.stdin.close()
         given = float(giver.stdout.readline())
-    scale = 1e9 / (COUNT * CHUNK)
+    scale = 1e9 / (TIMES * COUNT * CHUNK)
     return given * scale, processor * scale, wall * scale
 
 

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from eliop2p.base.errors import LocalProtocolError, PeerMissing
-from eliop2p.interfaces import IChunkReading, IPeerRequests, OneWay
+from eliop2p.interfaces import IChunkReading, IPeerRequests, IPieceTaker, OneWay
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
@@ -33,6 +33,81 @@ def chunk_id(number: int) -> ChunkId:
     Name a chunk.
     """
     return ChunkId(number.to_bytes(32, "big"))
+
+
+@implementer(IPieceTaker)
+class Taker:
+    """
+    Takes a chunk; its offsets must follow each other.
+
+    Attributes:
+        discarded: The bytes that came too late.
+    """
+
+    def __init__(self, offset: int = 0) -> None:
+        self.content = bytearray()
+        self.discarded = 0
+        self._offset = offset
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """
+        Take a piece.
+        """
+        assert offset == self._offset + len(self.content)
+        self.content += data
+
+    def room(self, offset: int, limit: int) -> memoryview | None:
+        """
+        Give none.
+        """
+        return None
+
+    def wrote(self, offset: int, size: int) -> None:
+        """
+        There was no room.
+        """
+        raise NotImplementedError
+
+    def late(self, size: int) -> None:
+        """
+        Count a piece that came too late.
+        """
+        self.discarded += size
+
+
+@implementer(IPieceTaker)
+class PlacingTaker(Taker):
+    """
+    Has a place for every byte, and notes what came straight there.
+    """
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.content = bytearray(length)
+        self.placed: list[tuple[int, int]] = []
+        self.written: list[tuple[int, int]] = []
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """
+        Put a piece in its place.
+        """
+        self.content[offset : offset + len(data)] = data
+        self.written.append((offset, len(data)))
+
+    def room(self, offset: int, limit: int) -> memoryview | None:
+        """
+        Give the place of a piece.
+        """
+        stop = offset + limit
+        return (
+            memoryview(self.content)[offset:stop] if stop <= len(self.content) else None
+        )
+
+    def wrote(self, offset: int, size: int) -> None:
+        """
+        Note that a piece is in its place.
+        """
+        self.placed.append((offset, size))
 
 
 @implementer(IChunkReading)

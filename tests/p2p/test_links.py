@@ -30,7 +30,13 @@ from eliop2p.wire.cluster_events import (
     PublishObject,
 )
 from eliop2p.wire.events import Done, Get, Goodbye, Have, Locate, Located, Verdict
-from tests.p2p.chunk_requests import DIGEST, ChunkRequests, MemoryReading, chunk_id
+from tests.p2p.chunk_requests import (
+    DIGEST,
+    ChunkRequests,
+    MemoryReading,
+    Taker,
+    chunk_id,
+)
 from tests.p2p.memory_network import ImmediateWorker, MemoryNetwork
 
 SECRET = b"the secret of the cluster"
@@ -68,28 +74,16 @@ class Node:
         self.links.start(self.info.host, self.info.port)
 
 
-class Sink:
+class RefusingTaker(Taker):
     """
-    Takes a chunk; its offsets must follow each other.
+    Wants none of it.
     """
-
-    def __init__(self, offset: int = 0) -> None:
-        self.content = bytearray()
-        self.discarded = 0
-        self._offset = offset
 
     def write(self, offset: int, data: memoryview) -> None:
         """
-        Take a piece.
+        Refuse a piece.
         """
-        assert offset == self._offset + len(self.content)
-        self.content += data
-
-    def late(self, size: int) -> None:
-        """
-        Count a piece that came too late.
-        """
-        self.discarded += size
+        raise WrongAnswer("too long")
 
 
 class LinksCase(SynchronousTestCase):
@@ -137,12 +131,12 @@ class LinksCase(SynchronousTestCase):
         request = Locate(0, chunk_id(1), 0, True, ())
         return self.left.links.ask(self.right.info, request)
 
-    def get(self, sink: Sink, number: int = 1, offset: int = 0) -> "Deferred[Done]":
+    def get(self, sink: Taker, number: int = 1, offset: int = 0) -> "Deferred[Done]":
         """
         Let left get a chunk of right.
         """
         request = Get(0, chunk_id(number), offset, 0)
-        return self.left.links.get(self.right.info, request, sink.write, sink.late)
+        return self.left.links.get(self.right.info, request, sink)
 
     def add(
         self, content: bytes, number: int = 1, filled: int | None = None
@@ -279,7 +273,7 @@ class GetTests(LinksCase):
         """
         content = random.Random(1).randbytes(8 * MIB)
         reading = self.add(content)
-        sink = Sink()
+        sink = Taker()
         done = self.get(sink)
         self.until(lambda: done.called)
         self.assertEqual(self.successResultOf(done).digest, DIGEST)
@@ -297,7 +291,7 @@ class GetTests(LinksCase):
         """
         content = random.Random(2).randbytes(MIB)
         self.add(content)
-        sink = Sink(offset=1000)
+        sink = Taker(offset=1000)
         done = self.get(sink, offset=1000)
         self.until(lambda: done.called)
         self.assertEqual(bytes(sink.content), content[1000:])
@@ -308,7 +302,7 @@ class GetTests(LinksCase):
         """
         self.connect()
         self.add(bytes(8 * MIB))
-        sink = Sink()
+        sink = Taker()
         done = self.get(sink)
         self.run_for(0.01)
         uploading = self.network.pairs[0][1]
@@ -324,7 +318,7 @@ class GetTests(LinksCase):
         """
         Chunks on one connection arrive side by side, and requests in between.
         """
-        sinks = [Sink() for _ in range(4)]
+        sinks = [Taker() for _ in range(4)]
         for number in range(4):
             self.add(bytes([number]) * MIB, number)
         answers = [self.get(sink, number) for number, sink in enumerate(sinks)]
@@ -345,7 +339,7 @@ class GetTests(LinksCase):
             (OSError("no"), PeerError),
         ):
             self.right.requests.readings[chunk_id(1)] = error
-            done = self.get(Sink())
+            done = self.get(Taker())
             self.run_for(0.05)
             failure = self.failureResultOf(done, PeerError)
             self.assertIs(failure.type, kind)
@@ -357,7 +351,7 @@ class GetTests(LinksCase):
         counted, every byte of it, and the connection lives on.
         """
         reading = self.add(bytes(8 * MIB))
-        sink = Sink()
+        sink = Taker()
         done = self.get(sink)
         self.run_for(0.02)
         done.cancel()
@@ -379,12 +373,7 @@ class GetTests(LinksCase):
         What write raises ends the transfer and is its failure.
         """
         reading = self.add(bytes(8 * MIB))
-
-        def write(offset: int, data: memoryview) -> None:
-            raise WrongAnswer("too long")
-
-        request = Get(0, chunk_id(1), 0, 0)
-        done = self.left.links.get(self.right.info, request, write, Sink().late)
+        done = self.get(RefusingTaker())
         self.run_for(0.1)
         self.failureResultOf(done, WrongAnswer)
         self.assertTrue(reading.closed)
@@ -395,12 +384,7 @@ class GetTests(LinksCase):
         The same when the bytes and the end of the transfer arrive together.
         """
         self.add(b"short")
-
-        def write(offset: int, data: memoryview) -> None:
-            raise WrongAnswer("too long")
-
-        request = Get(0, chunk_id(1), 0, 0)
-        done = self.left.links.get(self.right.info, request, write, Sink().late)
+        done = self.get(RefusingTaker())
         self.run_for(0.1)
         self.failureResultOf(done, WrongAnswer)
         self.assertEqual(self.left.links.protocol_errors, 0)
@@ -410,7 +394,7 @@ class GetTests(LinksCase):
         A transfer without a byte for 10 seconds fails; one that creeps does not.
         """
         reading = self.add(bytes(100), filled=10)
-        done = self.get(Sink())
+        done = self.get(Taker())
         for filled in (20, 30, 40):
             self.run_for(8, step=0.1)
             reading.grow(filled)
@@ -425,7 +409,7 @@ class GetTests(LinksCase):
         When the connection breaks the transfer fails and the reading is closed.
         """
         reading = self.add(bytes(8 * MIB))
-        sink = Sink()
+        sink = Taker()
         done = self.get(sink)
         self.run_for(0.02)
         self.network.break_all()
@@ -693,7 +677,7 @@ class CloseTests(LinksCase):
         On both sides requests fail when one of them leaves, and readings are closed.
         """
         reading = self.add(bytes(8 * MIB))
-        getting = self.get(Sink())
+        getting = self.get(Taker())
         self.run_for(0.02)
         asking = self.right.links.ask(self.left.info, FindObject(0, OBJECT))
         self.run_for(0.02)

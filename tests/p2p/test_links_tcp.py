@@ -14,7 +14,13 @@ from eliop2p.model.peer import PeerInfo
 from eliop2p.net.network import ReactorNetwork
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.wire.events import Done, Get
-from tests.p2p.chunk_requests import DIGEST, ChunkRequests, MemoryReading, chunk_id
+from tests.p2p.chunk_requests import (
+    DIGEST,
+    ChunkRequests,
+    MemoryReading,
+    PlacingTaker,
+    chunk_id,
+)
 from tests.p2p.memory_network import ImmediateWorker
 
 SIZE = 8 * 1024 * 1024
@@ -54,24 +60,20 @@ class TCPTests(TestCase):
         assert isinstance(address, IPv4Address)
         peer = PeerInfo("right", address.host, address.port)
         contents = [random.Random(number).randbytes(SIZE) for number in range(3)]
-        received = [bytearray() for _ in contents]
-        late: list[int] = []
+        takers = [PlacingTaker(SIZE) for _ in contents]
         readings = [MemoryReading(content) for content in contents]
 
         def get(number: int) -> "Deferred[Done]":
             requests.readings[chunk_id(number)] = readings[number]
-
-            def write(offset: int, data: memoryview) -> None:
-                assert offset == len(received[number])
-                received[number] += data
-
-            return left.get(peer, Get(0, chunk_id(number), 0, 0), write, late.append)
+            request = Get(0, chunk_id(number), 0, 0)
+            return left.get(peer, request, takers[number])
 
         answers = await gatherResults([get(number) for number in range(3)])
         self.assertEqual([done.digest for done in answers], [DIGEST] * 3)
         for number, content in enumerate(contents):
-            self.assertEqual(bytes(received[number]), content)
-        self.assertEqual(late, [])
+            self.assertEqual(bytes(takers[number].content), content)
+        self.assertEqual([taker.discarded for taker in takers], [0, 0, 0])
+        self.assertTrue(all(taker.placed for taker in takers))
         await left.close()
         await right.close()
         self.assertTrue(all(reading.closed for reading in readings))

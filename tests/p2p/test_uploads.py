@@ -21,15 +21,21 @@ from eliop2p.base.errors import (
 )
 from eliop2p.interfaces import IChunkReading, IPeerRequests, IWorker
 from eliop2p.model.span import FileSpan, Span
-from eliop2p.p2p.uploads import PIECE, Uploads
+from eliop2p.p2p.uploads import LONG_PIECE, PIECE, Uploads
 from eliop2p.wire.events import Done, Fail, Fault, Get, Message
 from tests.p2p.chunk_requests import DIGEST, ChunkRequests, MemoryReading, chunk_id
 from tests.p2p.memory_network import ImmediateWorker, SteppedWorker
 
 
+def _bytes_of(payload: bytes | Span) -> bytes:
+    if isinstance(payload, FileSpan):
+        return os.pread(payload.fd, payload.length, payload.offset)
+    return bytes(payload)
+
+
 class Output:
     """
-    A connection that is full after each piece of more than 64 KiB.
+    A connection that copies pieces of up to 64 KiB, and is full after longer ones.
 
     Attributes:
         sent: Every message, with bytes of chunks as (request id, bytes), which are
@@ -39,7 +45,8 @@ class Output:
     def __init__(self) -> None:
         self.sent: list[Message | tuple[int, bytes]] = []
         self.uploads: Uploads | None = None
-        self._held: list[tuple[int, bytes | memoryview]] = []
+        self.direct = False
+        self._held: list[tuple[int, bytes | Span]] = []
 
     def send(self, message: Message) -> None:
         """
@@ -48,12 +55,13 @@ class Output:
         self._pass_on()
         self.sent.append(message)
 
-    def send_data(self, request_id: int, payload: bytes | memoryview) -> None:
+    def send_data(self, request_id: int, payload: bytes | Span) -> None:
         """
         Hold a piece until the connection drains.
         """
         assert self.uploads is not None
-        self._held.append((request_id, payload))
+        small = len(payload) <= 65536
+        self._held.append((request_id, _bytes_of(payload) if small else payload))
         if sum(len(payload) for _, payload in self._held) > 65536:
             self.uploads.pause()
 
@@ -67,7 +75,7 @@ class Output:
 
     def _pass_on(self) -> None:
         held, self._held = self._held, []
-        self.sent += [(request_id, bytes(payload)) for request_id, payload in held]
+        self.sent += [(number, _bytes_of(payload)) for number, payload in held]
 
     def content(self, request_id: int) -> bytes:
         """
@@ -346,6 +354,27 @@ class UploadTests(UploadCase):
         self.uploads.lost()
         self.assertEqual(cancelled, [opening])
         self.assertEqual(len(self.uploads), 0)
+
+    def test_straight_from_the_file(self) -> None:
+        """
+        On a connection that copies nothing a file is sent as it is, in long pieces, and
+        stays open until the connection has let go of it.
+        """
+        content = os.urandom(LONG_PIECE + 70_000)
+        with tempfile.TemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            reading = FileReading(content, file.fileno())
+            self.requests.readings[chunk_id(1)] = reading
+            self.output.direct = True
+            self.uploads.start(Get(1, chunk_id(1), 0, 0))
+            self.assertEqual(len(self.uploads), 1)
+            self.output.drain()
+            self.assertFalse(reading.closed)
+            self.output.drain()
+            self.assertTrue(reading.closed)
+        self.assertEqual(self.output.content(1), content)
+        self.assertEqual(len(self.output.sent), 3)
 
     def test_stop(self) -> None:
         """

@@ -33,6 +33,7 @@ from eliop2p.interfaces import (
     IMembership,
     IPeerLinks,
     IPeerRequests,
+    IPieceTaker,
     OneWay,
 )
 from eliop2p.model.chunk import (
@@ -168,6 +169,18 @@ class Flight:
             self.data[offset:stop] = data
             self.filled = stop
             self._wake()
+
+    def room(self, offset: int, limit: int) -> memoryview | None:
+        """
+        Give none.
+        """
+        return None
+
+    def wrote(self, offset: int, size: int) -> None:
+        """
+        There was no room.
+        """
+        raise NotImplementedError
 
     def digest(self) -> "Deferred[Digest]":
         """
@@ -371,14 +384,13 @@ class FakeLinks:
         self,
         peer: PeerInfo,
         request: Get,
-        write: Callable[[int, memoryview], None],
-        late: Callable[[int], None],
+        taker: IPieceTaker,
     ) -> "Deferred[Done]":
         """
         Receive.
         """
         encode(attrs.evolve(request, request_id=1))
-        return Deferred.fromCoroutine(self._get(peer.node_id, request, write))
+        return Deferred.fromCoroutine(self._get(peer.node_id, request, taker))
 
     def reachable(self, node_id: str) -> bool:
         """
@@ -445,9 +457,7 @@ class FakeLinks:
         with suppress(PeerUnreachable):
             self._target(node_id).swarm.requests.told(self._node_id, message)
 
-    async def _get(
-        self, node_id: str, request: Get, write: Callable[[int, memoryview], None]
-    ) -> Done:
+    async def _get(self, node_id: str, request: Get, taker: IPieceTaker) -> Done:
         clock = self._cluster.clock
         await deferLater(clock, LATENCY)
         node = self._target(node_id)
@@ -462,7 +472,7 @@ class FakeLinks:
                 self._target(node_id)
                 assert isinstance(piece, memoryview)
                 data = node.lie(bytes(piece))
-                write(offset, memoryview(data))
+                taker.write(offset, memoryview(data))
                 offset += len(data)
             assert reading.digest is not None
             return Done(0, reading.digest)

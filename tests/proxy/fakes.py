@@ -191,6 +191,18 @@ class FakeSink:
         assert offset + len(data) <= self.chunk.length
         self.data += data
 
+    def room(self, offset: int, limit: int) -> memoryview | None:
+        """
+        Give none.
+        """
+        return None
+
+    def wrote(self, offset: int, size: int) -> None:
+        """
+        There was no room.
+        """
+        raise NotImplementedError
+
     def digest(self) -> "Deferred[Digest]":
         """
         Give a digest that nobody looks at.

@@ -2,50 +2,28 @@
 The memory that a chunk arrives in.
 """
 
-import mmap
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 
 from blake3 import blake3
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from eliop2p.base.errors import ChunkUnavailable, CorruptChunk, WrongAnswer
+from eliop2p.cache.memory_pages import allocate
 from eliop2p.interfaces import IChunkSink, IWorker
 from eliop2p.model.chunk import Chunk, Digest
 from eliop2p.model.ranges import Extents, Interval
 from eliop2p.model.trail import Arrival
 
-_MAPPED = 256 * 1024
+_LAG = 64 * 1024
 """
-From this length on memory is mapped: it goes back to the system when it is freed, but
-there are only so many mappings.
-"""
-
-_HUGE = 2 * 1024 * 1024
-"""
-From this length on huge pages are asked for: the faults of small ones cost more than
-all else that a received chunk goes through.
+Bytes of a chunk that come before they are worth a call to be hashed.
 """
 
-
-def allocate(length: int) -> memoryview:
-    """
-    Give zeroed memory.
-
-    Args:
-        length: At least 1.
-    """
-    if length < _MAPPED:
-        return memoryview(bytearray(length))
-    if sys.platform != "linux":
-        return memoryview(mmap.mmap(-1, length))
-    memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if length >= _HUGE:
-        with suppress(OSError):  # A kernel without them.
-            memory.madvise(mmap.MADV_HUGEPAGE)
-    return memoryview(memory)
+_HASHED_AT_ONCE = 2 * 1024 * 1024
+"""
+The most bytes that are hashed where they are received: a third of a millisecond.
+"""
 
 
 def digest_of(data: memoryview) -> Digest:
@@ -87,6 +65,8 @@ class ChunkBuffer:
         self._memory = allocate(chunk.length)
         self._extents = Extents()
         self._open = True
+        self._hasher = blake3()
+        self._hashed = 0
 
     @property
     def view(self) -> memoryview:
@@ -124,11 +104,43 @@ class ChunkBuffer:
         if start >= stop:
             return
         self._memory[start:stop] = memoryview(data)[start - offset :]
+        self._came(start, stop)
+
+    def room(self, offset: int, limit: int) -> memoryview | None:
+        """
+        Give the place of bytes that come next: see
+        :class:`eliop2p.interfaces.IChunkSink`.
+        """
+        stop = offset + limit
+        if not self._open or offset < self.filled or stop > self.chunk.length:
+            return None
+        return self._memory[offset:stop]
+
+    def wrote(self, offset: int, size: int) -> None:
+        """
+        Bytes are in their place: see :class:`eliop2p.interfaces.IChunkSink`.
+        """
+        self._came(offset, offset + size)
+
+    def _came(self, start: int, stop: int) -> None:
         self._extents.add(start, stop)
         filled = self._extents.reach(0)
         if filled > self.filled:
             self.filled = filled
+            self._hash(_LAG)
             self._grown()
+
+    def _hash(self, lag: int) -> None:
+        """
+        Catch up with what has come, while the processor still has it at hand.
+
+        Args:
+            lag: How many bytes are not worth a call.
+        """
+        behind = self.filled - self._hashed
+        if lag < behind <= _HASHED_AT_ONCE:
+            self._hasher.update(self._memory[self._hashed : self.filled])
+            self._hashed = self.filled
 
     def supply(self, offset: int, data: memoryview) -> None:
         """
@@ -146,7 +158,11 @@ class ChunkBuffer:
         """
         Compute the digest of what is there.
         """
-        return self._worker.run(digest_of, self._memory)
+        self._hash(0)
+        if self._hashed == self.filled:
+            return succeed(Digest(self._hasher.digest()))
+        # Much of it came at once, from the disk say.
+        return self._worker.run(digest_of, self._memory[: self.filled])
 
     def close(self) -> None:
         """

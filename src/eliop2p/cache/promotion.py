@@ -10,8 +10,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from eliop2p.cache.admission import WINDOW, Residence, SecondUse
-from eliop2p.cache.buffer import allocate, digest_of
+from eliop2p.cache.buffer import digest_of
 from eliop2p.cache.keeper import Keeper
+from eliop2p.cache.memory_pages import allocate
 from eliop2p.cache.room import Room
 from eliop2p.cache.tasks import Tasks
 from eliop2p.interfaces import ICacheBackend, IChunkHandle, IWorker

@@ -42,6 +42,25 @@ class IChunkSink(Interface):
             ChunkUnavailable: Nobody wants the chunk any more.
         """
 
+    def room(offset: int, limit: int) -> memoryview | None:
+        """
+        Give the place of bytes that come next, so that nobody has to copy them.
+
+        Args:
+            offset: Where in the chunk they belong.
+            limit: How many may come, at least 1.
+
+        Returns:
+            Memory for so many bytes, to be used at once, before anything else happens
+            to the chunk; :meth:`wrote` tells how much of it. None when they have to go
+            through :meth:`write`: there are bytes already, say, or they are too many.
+        """
+
+    def wrote(offset: int, size: int) -> None:
+        """
+        Bytes are in the room that was given for this place.
+        """
+
     def digest() -> "Deferred[Digest]":
         """
         Compute the digest of the complete chunk.

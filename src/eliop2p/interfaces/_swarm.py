@@ -2,7 +2,6 @@
 What nodes ask of each other.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -77,6 +76,34 @@ class IObjectDirectory(Interface):
         """
 
 
+class IPieceTaker(Interface):
+    """
+    Takes the bytes that answer one GET, in order.
+    """
+
+    def write(offset: int, data: memoryview) -> None:
+        """
+        Take bytes; the view is valid during the call. What it raises ends the transfer
+        and is the failure.
+        """
+
+    def room(offset: int, limit: int) -> memoryview | None:
+        """
+        Give the place of bytes that come next: see :meth:`IChunkSink.room`.
+        """
+
+    def wrote(offset: int, size: int) -> None:
+        """
+        Bytes are in the room that was given for this place. What it raises ends the
+        transfer and is the failure.
+        """
+
+    def late(size: int) -> None:
+        """
+        So many bytes came after the transfer had been given up.
+        """
+
+
 class IPeerLinks(Interface):
     """
     Connections to the other members, made when needed and kept.
@@ -103,12 +130,7 @@ class IPeerLinks(Interface):
         when that fails or too much waits already.
         """
 
-    def get(
-        peer: PeerInfo,
-        request: Get,
-        write: Callable[[int, memoryview], None],
-        late: Callable[[int], None],
-    ) -> "Deferred[Done]":
+    def get(peer: PeerInfo, request: Get, taker: IPieceTaker) -> "Deferred[Done]":
         """
         Receive a chunk from request.offset to its end.
 
@@ -118,10 +140,7 @@ class IPeerLinks(Interface):
         Args:
             peer: Whom to ask.
             request: Its request id is set by the link.
-            write: Takes each piece with its offset in the chunk; the view is valid
-                during the call. What it raises ends the transfer and is the failure.
-            late: Takes the length of each piece that comes after the transfer has been
-                given up.
+            taker: Takes the bytes.
 
         Raises:
             PeerMissing, PeerBusy, PeerUnreachable, PeerError: (in the Deferred).

@@ -4,7 +4,7 @@ What this node asks of one peer, from the request to its answer.
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, fail
@@ -18,6 +18,7 @@ from eliop2p.base.errors import (
     PeerUnreachable,
     RemoteProtocolError,
 )
+from eliop2p.interfaces import IPieceTaker
 from eliop2p.wire.cluster_events import FindObject
 from eliop2p.wire.events import Cancel, Data, Done, Fail, Fault, Get, Message
 from eliop2p.wire.rules import Question, Reply
@@ -40,8 +41,7 @@ buffers on the way hold.
 """
 
 Result = Reply | Done
-_Write = Callable[[int, memoryview], None]
-_Late = Callable[[int], None]
+_T = TypeVar("_T")
 
 _ERRORS: dict[Fault, type[PeerError]] = {
     Fault.MISSING: PeerMissing,
@@ -86,8 +86,7 @@ class _Call:
     deferred: Deferred[Result]
     patience: float
     timer: IDelayedCall
-    write: _Write | None = None
-    late: _Late | None = None
+    taker: IPieceTaker | None = None
     offset: int = 0
 
 
@@ -104,7 +103,7 @@ class Calls:
         self._output = output
         self._clock = clock
         self._calls: dict[int, _Call] = {}
-        self._late: dict[int, _Late] = {}
+        self._late: dict[int, IPieceTaker] = {}
         self._late_bytes: Counter[int] = Counter()
 
     def ask(self, request: Question) -> Deferred[Result]:
@@ -114,19 +113,17 @@ class Calls:
         finding = isinstance(request, FindObject)
         return self._open(request, FIND_TIMEOUT if finding else LOCATE_TIMEOUT)
 
-    def get(self, request: Get, write: _Write, late: _Late) -> Deferred[Result]:
+    def get(self, request: Get, taker: IPieceTaker) -> Deferred[Result]:
         """
-        Send a request that bytes answer; each piece goes to write with its offset, or
-        its length to late when the request was given up before.
+        Send a request that bytes answer.
         """
-        return self._open(request, PROGRESS_TIMEOUT, write, late)
+        return self._open(request, PROGRESS_TIMEOUT, taker)
 
     def _open(
         self,
         request: Question | Get,
         patience: float,
-        write: _Write | None = None,
-        late: _Late | None = None,
+        taker: IPieceTaker | None = None,
     ) -> Deferred[Result]:
         try:
             request_id = self._output.next_request_id()
@@ -135,10 +132,27 @@ class Calls:
         timer = self._clock.callLater(patience, self._expired, request_id)
         deferred: Deferred[Result] = Deferred(lambda _: self._give_up(request_id))
         offset = request.offset if isinstance(request, Get) else 0
-        call = _Call(deferred, patience, timer, write, late, offset)
+        call = _Call(deferred, patience, timer, taker, offset)
         self._calls[request_id] = call
         self._output.send(attrs.evolve(request, request_id=request_id))
         return deferred
+
+    def room(self, request_id: int, limit: int) -> memoryview | None:
+        """
+        Give the place of bytes that come next for a request, if it is known.
+        """
+        call = self._calls.get(request_id)
+        if call is None or call.taker is None:
+            return None
+        return call.taker.room(call.offset, limit)
+
+    def filled(self, request_id: int, size: int) -> None:
+        """
+        Bytes of a request have come into the room that was given for them.
+        """
+        call = self._calls[request_id]
+        assert call.taker is not None
+        self._take(request_id, call, size, call.taker.wrote, size)
 
     def answered(self, message: Result | Data | Fail) -> None:
         """
@@ -152,7 +166,9 @@ class Calls:
             self._came_late(message)
             return
         if isinstance(message, Data):
-            self._take(call, message)
+            assert call.taker is not None
+            piece = memoryview(message.payload)
+            self._take(message.request_id, call, len(piece), call.taker.write, piece)
             return
         self._forget(message.request_id)
         if isinstance(message, Fail):
@@ -182,19 +198,25 @@ class Calls:
             self._late_bytes.pop(request_id, None)
             return
         if request_id in self._late:
-            self._late[request_id](len(message.payload))
+            self._late[request_id].late(len(message.payload))
         self._late_bytes[request_id] += len(message.payload)
         if self._late_bytes[request_id] > MAX_LATE:
             raise RemoteProtocolError("it goes on sending what was cancelled")
 
-    def _take(self, call: _Call, data: Data) -> None:
-        assert call.write is not None
+    def _take(
+        self,
+        request_id: int,
+        call: _Call,
+        size: int,
+        take: Callable[[int, _T], None],
+        taken: _T,
+    ) -> None:
         call.timer.reset(call.patience)
-        offset, call.offset = call.offset, call.offset + len(data.payload)
+        offset, call.offset = call.offset, call.offset + size
         try:
-            call.write(offset, memoryview(data.payload))
+            take(offset, taken)
         except Exception as error:  # noqa: BLE001 - it goes back to whose it is.
-            self._give_up(data.request_id)
+            self._give_up(request_id)
             call.deferred.errback(error)
 
     def _expired(self, request_id: int) -> None:
@@ -210,8 +232,8 @@ class Calls:
         call = self._forget(request_id)
         if call is None:
             return
-        if call.late is not None:
-            self._late[request_id] = call.late
+        if call.taker is not None:
+            self._late[request_id] = call.taker
         self._output.send(Cancel(request_id))
 
     def _forget(self, request_id: int) -> _Call | None:

@@ -15,7 +15,14 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from eliop2p.base.errors import PeerBusy, PeerUnreachable, RemoteProtocolError
-from eliop2p.interfaces import INetwork, IPeerLinks, IPeerRequests, IWorker, OneWay
+from eliop2p.interfaces import (
+    INetwork,
+    IPeerLinks,
+    IPeerRequests,
+    IPieceTaker,
+    IWorker,
+    OneWay,
+)
 from eliop2p.model.peer import PeerInfo, is_seed
 from eliop2p.p2p.connections import Connections
 from eliop2p.p2p.protocol import PeerConnection
@@ -171,13 +178,12 @@ class PeerLinks:
         self,
         peer: PeerInfo,
         request: Get,
-        write: Callable[[int, memoryview], None],
-        late: Callable[[int], None],
+        taker: IPieceTaker,
     ) -> Deferred[Done]:
         """
         Receive a chunk: see :class:`IPeerLinks`.
         """
-        return Deferred.fromCoroutine(self._get(peer, request, write, late))
+        return Deferred.fromCoroutine(self._get(peer, request, taker))
 
     def tell(self, peer: PeerInfo, message: OneWay) -> None:
         """
@@ -243,15 +249,9 @@ class PeerLinks:
         connection = await self._connection(peer)
         return await connection.calls.ask(request)
 
-    async def _get(
-        self,
-        peer: PeerInfo,
-        request: Get,
-        write: Callable[[int, memoryview], None],
-        late: Callable[[int], None],
-    ) -> Done:
+    async def _get(self, peer: PeerInfo, request: Get, taker: IPieceTaker) -> Done:
         connection = await self._connection(peer)
-        done = await connection.calls.get(request, write, late)
+        done = await connection.calls.get(request, taker)
         assert isinstance(done, Done)
         return done
 

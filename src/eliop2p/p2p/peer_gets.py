@@ -7,9 +7,10 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.defer import CancelledError, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
 
 from eliop2p.base.errors import PeerBusy, PeerError, PeerSlow, WrongAnswer
-from eliop2p.interfaces import IChunkSink, IPeerLinks
+from eliop2p.interfaces import IChunkSink, IPeerLinks, IPieceTaker
 from eliop2p.model.peer import PeerInfo
 from eliop2p.model.trail import Intake
 from eliop2p.p2p.pace import Pace, Watch
@@ -41,6 +42,7 @@ class Wanted:
     disappointments: int = 0
 
 
+@implementer(IPieceTaker)
 @attrs.define(eq=False)
 class _Transfer:
     """
@@ -73,15 +75,29 @@ class _Transfer:
         Take a piece.
         """
         sink, size = self.wanted.sink, len(data)
-        if offset == self.start:
-            self.first_at = self.clock.seconds()
         before = sink.filled
         try:
             sink.write(offset, data)
         except WrongAnswer as error:
             raise PeerError(f"{self.peer.node_id} sent too much") from error
         finally:
-            self.wanted.intake.came(size, kept=sink.filled - before)
+            self._came(offset, size, kept=sink.filled - before)
+        self.received(size)
+
+    def room(self, offset: int, limit: int) -> memoryview | None:
+        """
+        Give the place of a piece.
+        """
+        return self.wanted.sink.room(offset, limit)
+
+    def wrote(self, offset: int, size: int) -> None:
+        """
+        Take a piece that is in its place.
+        """
+        sink = self.wanted.sink
+        before = sink.filled
+        sink.wrote(offset, size)
+        self._came(offset, size, kept=sink.filled - before)
         self.received(size)
 
     def late(self, size: int) -> None:
@@ -89,6 +105,11 @@ class _Transfer:
         Count a piece that came when it was no longer wanted.
         """
         self.wanted.intake.came(size, kept=0)
+
+    def _came(self, offset: int, size: int, *, kept: int) -> None:
+        if offset == self.start:
+            self.first_at = self.clock.seconds()
+        self.wanted.intake.came(size, kept=kept)
 
 
 class PeerGets:
@@ -189,7 +210,7 @@ class PeerGets:
     async def _watched(self, transfer: _Transfer, patience: float) -> Done:
         peer, sink = transfer.peer, transfer.wanted.sink
         request = Get(0, sink.chunk.id, transfer.start, transfer.wanted.ticket)
-        getting = self._links.get(peer, request, transfer.write, transfer.late)
+        getting = self._links.get(peer, request, transfer)
         watch = Watch(
             peer.node_id,
             getting,

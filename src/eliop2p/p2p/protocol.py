@@ -4,7 +4,6 @@ A session on a transport: time limits, back-pressure, and who gets which message
 
 from typing import Protocol as Structural
 
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import (
     IPushProducer,
     IReactorTime,
@@ -17,10 +16,11 @@ from zope.interface import implementer
 
 from eliop2p.base.errors import PeerBusy, PeerUnreachable, RemoteProtocolError
 from eliop2p.interfaces import IPeerRequests, IWorker
+from eliop2p.model.span import FileSpan, Span
+from eliop2p.net.stream import SocketStream, open_stream
 from eliop2p.p2p.calls import Calls
 from eliop2p.p2p.pulse import PING_AFTER, Pulse
 from eliop2p.p2p.serving import Asked, Serving
-from eliop2p.wire.codec import MAX_DATA
 from eliop2p.wire.events import (
     Data,
     Done,
@@ -38,12 +38,6 @@ MAX_BACKLOG = 4 * 1024 * 1024
 """
 Bytes of messages in a full transport above which nothing is asked, and above which the
 peer, which does not read, is dropped.
-"""
-
-_RECEIVED = 256 * 1024
-"""
-Bytes received at a time, at most: what is done for each time costs as much as copying
-a hundred thousand.
 """
 
 _log = Logger()
@@ -116,6 +110,7 @@ class PeerConnection(Protocol):
     """
 
     _transport: _Transport
+    _stream: SocketStream | None = None
     _serving: Serving | None = None
 
     def __init__(
@@ -192,22 +187,37 @@ class PeerConnection(Protocol):
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
-        if isinstance(self.transport, FileDescriptor):
-            self.transport.bufferSize = _RECEIVED
-            self.transport.SEND_LIMIT = MAX_DATA
+        self._stream = open_stream(self.transport, self)
+        if self._stream is not None:
+            self._transport = self._stream
         self._transport.registerProducer(self, True)
         self._pulse.connected()
         self._write(self._session.data_to_send())
 
-    def dataReceived(self, data: bytes) -> None:
+    def room(self) -> memoryview | None:
+        """
+        Tell where the bytes of a chunk that come next belong.
+        """
+        awaited = self._session.awaited
+        return None if awaited is None else self.calls.room(*awaited)
+
+    def filled(self, size: int) -> None:
+        """
+        Take bytes of a chunk that are where they belong.
+        """
+        self._heard(size)
+        awaited = self._session.awaited
+        assert awaited is not None
+        self._session.passed(size)
+        self.calls.filled(awaited[0], size)
+
+    def dataReceived(self, data: bytes | memoryview) -> None:
         """
         Take bytes and act upon the messages in them.
         """
         if self._over():
             return
-        self._pulse.received()
-        self.in_doubt = False
-        self._owner.bytes_received += len(data)
+        self._heard(len(data))
         try:
             events = self._session.receive(data)
             self._pulse.taken(midway=self._session.midway and not events)
@@ -223,6 +233,8 @@ class PeerConnection(Protocol):
         """
         Let go of everything.
         """
+        if self._stream is not None:
+            self._stream.lost()
         self._close(f"the connection is lost: {reason.getErrorMessage()}")
         self._pulse.stop()
         if self._serving is not None:
@@ -275,14 +287,26 @@ class PeerConnection(Protocol):
             self._owner.messages_sent += 1
             self._write(self._session.send(message))
 
-    def send_data(self, request_id: int, payload: bytes | memoryview) -> None:
+    @property
+    def direct(self) -> bool:
         """
-        Send bytes of a chunk. They are copied, once: Twisted's transports take only
-        bytes, and pass on a single piece as it is.
+        Whether bytes of a chunk are not copied, and may be in a file.
         """
-        if self.is_open:
-            head = self._session.send_data(request_id, len(payload))
-            self._owner.bytes_sent += len(head) + len(payload)
+        return self._stream is not None
+
+    def send_data(self, request_id: int, payload: bytes | Span) -> None:
+        """
+        Send bytes of a chunk. Twisted's transports take only bytes, so that these are
+        copied for them, once.
+        """
+        if not self.is_open:
+            return
+        head = self._session.send_data(request_id, len(payload))
+        self._owner.bytes_sent += len(head) + len(payload)
+        if self._stream is not None:
+            self._stream.write_span(head, payload)
+        else:
+            assert not isinstance(payload, FileSpan)
             self._transport.write(b"".join((head, payload)))
 
     def doubt(self) -> None:
@@ -327,6 +351,11 @@ class PeerConnection(Protocol):
             self.backlog += len(data)
             if self.backlog > MAX_BACKLOG:
                 self._drop("it does not read its answers")
+
+    def _heard(self, size: int) -> None:
+        self._pulse.received()
+        self.in_doubt = False
+        self._owner.bytes_received += size
 
     # --- what happens ----------------------------------------------------------
 

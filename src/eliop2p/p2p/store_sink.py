@@ -5,6 +5,7 @@ What a read of the store fills when peers have given the beginning of the chunk.
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from eliop2p.base.errors import LocalProtocolError
 from eliop2p.interfaces import IChunkSink
 from eliop2p.model.chunk import Digest
 from eliop2p.model.ranges import Interval
@@ -69,6 +70,21 @@ class StoreSink:
             self._intake.came(len(data), kept=self._sink.filled - before)
         if offset <= self._compared:
             self._compared = max(self._compared, min(stop, self._sink.filled))
+
+    def room(self, offset: int, limit: int) -> memoryview | None:  # noqa: ARG002
+        """
+        Give none: what the store sends is looked at first.
+        """
+        return None
+
+    def wrote(self, offset: int, size: int) -> None:
+        """
+        See :meth:`IChunkSink.wrote`.
+
+        Raises:
+            LocalProtocolError: No room was given.
+        """
+        raise LocalProtocolError(f"nobody gave room for {size} bytes at {offset}")
 
     def digest(self) -> "Deferred[Digest]":
         """

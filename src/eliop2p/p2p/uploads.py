@@ -22,17 +22,14 @@ from eliop2p.base.errors import (
 )
 from eliop2p.interfaces import IChunkReading, IPeerRequests, IWorker
 from eliop2p.model.span import FileSpan, Span
+from eliop2p.wire.codec import MAX_DATA
 from eliop2p.wire.events import Done, Fail, Fault, Get, Message
 
 PIECE = 256 * 1024
+LONG_PIECE = MAX_DATA - 4
 """
-The most bytes that an upload sends in one turn.
-"""
-
-_COPIED = 128 * 1024
-"""
-A piece up to this long is copied: the transport may keep it without being full, so that
-nothing tells when it has let go of it.
+The most bytes that an upload sends in one turn: where they are copied into the
+transport's memory, and where they go to the kernel from where they are.
 """
 
 _T = TypeVar("_T")
@@ -45,14 +42,21 @@ class UploadOutput(Protocol):
     The connection that uploads write to. What is sent after its end goes nowhere.
     """
 
+    @property
+    def direct(self) -> bool:
+        """
+        Whether bytes are not copied, and may be in a file.
+        """
+
     def send(self, message: Message) -> None:
         """
         Send a message.
         """
 
-    def send_data(self, request_id: int, payload: bytes | memoryview) -> None:
+    def send_data(self, request_id: int, payload: bytes | Span) -> None:
         """
-        Send bytes of a chunk, without copying them.
+        Send bytes of a chunk. While it still needs them it is full: it pauses the
+        uploads, and resumes them when it has let go of the bytes.
         """
 
 
@@ -217,17 +221,18 @@ class Uploads:
         if offset > reading.length:
             raise RemoteProtocolError("a request begins after the end of its chunk")
         upload.check()
+        piece = LONG_PIECE if self._output.direct else PIECE
         while offset < reading.length:
-            span = await upload.until(reading.read(offset, PIECE))
+            span = await upload.until(reading.read(offset, piece))
             payload = await self._load(span)
             upload.check()
             await upload.until(self._turn())
             self._output.send_data(upload.request.request_id, payload)
             offset += len(payload)
 
-    async def _load(self, span: Span) -> bytes | memoryview:
-        if not isinstance(span, FileSpan):
-            return bytes(span) if len(span) <= _COPIED else span
+    async def _load(self, span: Span) -> bytes | Span:
+        if self._output.direct or not isinstance(span, FileSpan):
+            return span
         # Not given up when the upload is stopped: the file must stay open meanwhile.
         data = await self._worker.run(os.pread, span.fd, span.length, span.offset)
         if not data:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from eliop2p.base.errors import PeerUnreachable
-from eliop2p.interfaces import IPeerLinks, OneWay
+from eliop2p.interfaces import IPeerLinks, IPieceTaker, OneWay
 from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.gossip import Beliefs
 from eliop2p.p2p.gossip_service import Gossip
@@ -192,8 +192,7 @@ class _Links:
         self,
         peer: PeerInfo,
         request: Get,  # noqa: ARG002
-        write: Callable[[int, memoryview], None],  # noqa: ARG002
-        late: Callable[[int], None],  # noqa: ARG002
+        taker: IPieceTaker,  # noqa: ARG002
     ) -> Deferred[Done]:
         """
         Give nothing.

@@ -312,7 +312,31 @@ class FrameDecoder:
         """
         return len(self._gathered)
 
-    def feed(self, data: bytes) -> Iterator[Message]:
+    @property
+    def awaited(self) -> tuple[int, int] | None:
+        """
+        The request whose bytes of a chunk come next, and how many of them; None when
+        they are anything else.
+        """
+        if self._passing and self._request_id:
+            return self._request_id, self._passing
+        return None
+
+    def passed(self, size: int) -> None:
+        """
+        Take note of bytes that were awaited and have been taken by somebody else.
+
+        Args:
+            size: At most as many as were awaited.
+
+        Raises:
+            LocalProtocolError: They are more.
+        """
+        if size > self._passing:
+            raise LocalProtocolError(f"{size} bytes of the {self._passing} awaited")
+        self._passing -= size
+
+    def feed(self, data: bytes | memoryview) -> Iterator[Message]:
         """
         Take what has arrived.
 

@@ -164,7 +164,28 @@ class Session:
 
     # --- receiving -------------------------------------------------------------
 
-    def receive(self, data: bytes) -> list[Event]:
+    @property
+    def awaited(self) -> tuple[int, int] | None:
+        """
+        The request whose bytes of a chunk come next, and how many of them, so that they
+        can be put where they belong. None when that is anything else, or a breach of
+        the rules: :meth:`receive` tells.
+        """
+        awaited = self._decoder.awaited
+        if awaited is None or self._outbound.get(awaited[0]) is not Get:
+            return None
+        return awaited if self._state is State.OPEN else None
+
+    def passed(self, size: int) -> None:
+        """
+        Take note of bytes that were awaited and have been put where they belong.
+
+        Raises:
+            LocalProtocolError: They are more than were awaited.
+        """
+        self._decoder.passed(size)
+
+    def receive(self, data: bytes | memoryview) -> list[Event]:
         """
         Take what has arrived.
 
