@@ -356,7 +356,7 @@ class OpenTests(StreamCase):
         Whatever is no socket does its own work.
         """
         transport = cast("ITransport", StringTransport())
-        self.assertIsNone(open_stream(transport, Owner()))
+        self.assertFalse(open_stream(transport, Owner()).direct)
 
     async def test_no_descriptor(self) -> None:
         """
@@ -378,6 +378,6 @@ class OpenTests(StreamCase):
                 raise OSError(24, "too many open files")
 
         self.patch(ours.connection, "getHandle", Full)
-        self.assertIsNone(open_stream(ours.connection, Owner()))
+        self.assertFalse(open_stream(ours.connection, Owner()).direct)
         other.connection.write(b"as before")
         await ours.wait_for(9)

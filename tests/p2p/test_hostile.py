@@ -23,7 +23,7 @@ from eliop2p.wire.events import (
     Verdict,
 )
 from eliop2p.wire.session import MAX_INBOUND
-from tests.p2p.chunk_requests import DIGEST, MemoryReading, chunk_id
+from tests.p2p.chunk_requests import DIGEST, MemoryReading, Taker, chunk_id
 from tests.p2p.test_protocol import ConnectionCase
 
 MIB = 1024 * 1024
@@ -98,14 +98,12 @@ class FloodTests(ConnectionCase):
         super().setUp()
         self.establish()
 
-    def cancelled(self) -> tuple[list[int], int]:
+    def cancelled(self) -> tuple[Taker, int]:
         """
-        Ask for a chunk and cancel that: give what comes late, and the request's id.
+        Ask for a chunk and cancel that: give what takes it, and the request's id.
         """
-        late: list[int] = []
-        got = self.connection.calls.get(
-            Get(0, chunk_id(1), 0, 0), lambda offset, data: None, late.append
-        )
+        late = Taker()
+        got = self.connection.calls.get(Get(0, chunk_id(1), 0, 0), late)
         got.addErrback(lambda _: None)
         (asked,) = self.heard()
         assert isinstance(asked, Get)
@@ -148,7 +146,7 @@ class FloodTests(ConnectionCase):
             self.receive(frame)
             sent += len(piece)
         self.assertTrue(self.transport.disconnected)
-        self.assertLessEqual(sum(late), MAX_LATE + MAX_DATA)
+        self.assertLessEqual(late.discarded, MAX_LATE + MAX_DATA)
         self.assertLess(tracemalloc.get_traced_memory()[1], MIB)
 
     def test_late_data(self) -> None:
@@ -161,7 +159,7 @@ class FloodTests(ConnectionCase):
             for _ in range(8):
                 self.receive(frame)
             self.receive(encode(Fail(request_id, Fault.FAILED)))
-            self.assertEqual(sum(late), 4 * MIB)
+            self.assertEqual(late.discarded, 4 * MIB)
         self.assertFalse(self.transport.disconnected)
 
     def test_huge_lengths(self) -> None:

@@ -22,7 +22,8 @@ from eliop2p.interfaces import INetwork, IPeerLinks
 from eliop2p.model.chunk import Digest, ObjectId
 from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.connections import SUSPICION
-from eliop2p.p2p.links import CONNECT_TIMEOUT, MAX_TOLD, MAX_UNPROVED, PeerLinks
+from eliop2p.p2p.dialing import MAX_TOLD
+from eliop2p.p2p.links import CONNECT_TIMEOUT, MAX_UNPROVED, PeerLinks
 from eliop2p.wire.cluster_events import (
     FindObject,
     ForgetObject,

@@ -16,10 +16,10 @@ from eliop2p.wire.codec import (
     FRAMES,
     MAX_CONTROL,
     MAX_DATA,
-    FrameDecoder,
     encode,
     encode_data_header,
 )
+from eliop2p.wire.decoder import FrameDecoder
 from eliop2p.wire.events import (
     MINOR,
     Data,

@@ -13,7 +13,7 @@ import socket
 import sys
 from collections import deque
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, cast
 
 from twisted.internet.interfaces import IReadWriteDescriptor, ITransport
 from twisted.internet.tcp import Connection
@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from eliop2p.model.span import FileSpan, Span
 from eliop2p.net.copying_sender import explain_fault
+from eliop2p.net.copying_stream import CopyingStream, Stream, Transport
 
 TURN = 2 * 1024 * 1024
 """
@@ -107,6 +108,8 @@ class SocketStream:
         transport: A connected transport, which nothing has been written to.
         owner: Told of what comes.
     """
+
+    direct = True
 
     def __init__(self, transport: Connection, owner: StreamOwner) -> None:
         self._transport = transport
@@ -345,16 +348,16 @@ def _span(item: bytes | Span) -> Span:
     return item if isinstance(item, FileSpan) else memoryview(item)
 
 
-def open_stream(transport: ITransport, owner: StreamOwner) -> SocketStream | None:
+def open_stream(transport: ITransport, owner: StreamOwner) -> Stream:
     """
-    Take over the work of a transport, where that is possible.
+    Make a stream on a transport, and take over its work where that is possible.
 
     Args:
         transport: A connected transport, which nothing has been written to.
         owner: Told of what comes.
 
     Returns:
-        None when the transport has to do it: within TLS, say, or in a simulation.
+        One that copies when the transport has to do it: within TLS, or in a simulation.
     """
     if (
         sys.platform == "linux"
@@ -365,4 +368,4 @@ def open_stream(transport: ITransport, owner: StreamOwner) -> SocketStream | Non
         # Without a descriptor for it: slower is better than not at all.
         with suppress(OSError):
             return SocketStream(transport, owner)
-    return None
+    return CopyingStream(cast("Transport", transport))

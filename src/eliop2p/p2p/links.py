@@ -9,8 +9,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime
-from twisted.internet.protocol import Factory
+from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -25,9 +24,9 @@ from eliop2p.interfaces import (
 )
 from eliop2p.model.peer import PeerInfo, is_seed
 from eliop2p.p2p.connections import Connections
+from eliop2p.p2p.dialing import MAX_TOLD, Building, Dial
 from eliop2p.p2p.protocol import PeerConnection
 from eliop2p.p2p.pulse import PING_AFTER
-from eliop2p.wire.codec import encode
 from eliop2p.wire.events import Done, Get, Goodbye
 from eliop2p.wire.rules import Question, Role
 from eliop2p.wire.session import MAX_OUTBOUND, ProofRefused, Session
@@ -37,49 +36,12 @@ CONNECT_TIMEOUT = 3.0
 Seconds until an attempt to connect fails.
 """
 
-MAX_TOLD = 256 * 1024
-"""
-Bytes of one-way messages that wait for one peer; further ones are dropped.
-"""
-
 MAX_UNPROVED = 512
 """
 Accepted connections that have not proved themselves; another one ends the oldest.
 """
 
 _log = Logger()
-
-
-@attrs.define(eq=False)
-class _Dial:
-    """
-    An attempt to connect, and what waits for it.
-    """
-
-    peer: PeerInfo
-    waiting: list[Deferred[PeerConnection]] = attrs.Factory(list)
-    told: list[OneWay] = attrs.Factory(list)
-    told_bytes: int = 0
-    attempt: Deferred[Any] | None = None
-
-    def tell(self, message: OneWay) -> None:
-        """
-        Keep a message until there is a connection, or drop it.
-        """
-        size = len(encode(message))
-        if self.told_bytes + size <= MAX_TOLD:
-            self.told_bytes += size
-            self.told.append(message)
-
-
-class _Building(Factory):
-    noisy = False
-
-    def __init__(self, build: Callable[[], PeerConnection | None]) -> None:
-        self._build = build
-
-    def buildProtocol(self, _addr: IAddress | None) -> PeerConnection | None:
-        return self._build()
 
 
 @implementer(IPeerLinks)
@@ -140,10 +102,10 @@ class PeerLinks:
         self._closed = False
         self._emptied: Deferred[None] = Deferred()
         self._proved = Connections(clock)
-        self._dials: dict[str, _Dial] = {}
+        self._dials: dict[str, Dial] = {}
         # Every connection, with the attempt that made it or None when it was accepted;
         # in order, so that equal runs act in equal order.
-        self._alive: dict[PeerConnection, _Dial | None] = {}
+        self._alive: dict[PeerConnection, Dial | None] = {}
 
     @property
     def uploads(self) -> int:
@@ -159,7 +121,7 @@ class PeerLinks:
         Raises:
             twisted.internet.error.CannotListenError: The port is taken.
         """
-        self._port = self._network.listen(host, port, _Building(self._accept))
+        self._port = self._network.listen(host, port, Building(self._accept))
         return self._port
 
     def close(self) -> Deferred[None]:
@@ -285,20 +247,20 @@ class PeerLinks:
         self._start(dial)
         return await waiter
 
-    def _dial(self, peer: PeerInfo) -> _Dial:
+    def _dial(self, peer: PeerInfo) -> Dial:
         dial = self._dials.get(peer.node_id)
         if dial is None:
-            dial = self._dials[peer.node_id] = _Dial(peer)
+            dial = self._dials[peer.node_id] = Dial(peer)
         return dial
 
-    def _start(self, dial: _Dial) -> None:
+    def _start(self, dial: Dial) -> None:
         """
         Connect, unless that is under way; what waits must be noted before.
         """
         if dial.attempt is not None:
             return
         peer = dial.peer
-        factory = _Building(lambda: self._build(Role.CONNECTING, dial))
+        factory = Building(lambda: self._build(Role.CONNECTING, dial))
         dial.attempt = self._network.connect(
             peer.host, peer.port, factory, CONNECT_TIMEOUT, False
         )
@@ -316,7 +278,7 @@ class PeerLinks:
             unproved[0].abort("others want to prove themselves")
         return self._build(Role.ACCEPTING, None)
 
-    def _build(self, role: Role, dial: _Dial | None) -> PeerConnection | None:
+    def _build(self, role: Role, dial: Dial | None) -> PeerConnection | None:
         if self._closed:
             return None
         expected = "" if dial is None or is_seed(dial.peer) else dial.peer.node_id
@@ -331,7 +293,7 @@ class PeerLinks:
         self._alive[connection] = dial
         return connection
 
-    def _failed(self, dial: _Dial, reason: str) -> None:
+    def _failed(self, dial: Dial, reason: str) -> None:
         """
         Give an attempt up, unless it has succeeded or been given up already.
         """
@@ -359,7 +321,7 @@ class PeerLinks:
             self._connected(self._dials.pop(own.peer.node_id, None), connection)
         self._connected(dial, connection)
 
-    def _connected(self, dial: _Dial | None, connection: PeerConnection) -> None:
+    def _connected(self, dial: Dial | None, connection: PeerConnection) -> None:
         if dial is None:
             return
         for message in dial.told:

@@ -4,11 +4,7 @@ A session on a transport: time limits, back-pressure, and who gets which message
 
 from typing import Protocol as Structural
 
-from twisted.internet.interfaces import (
-    IPushProducer,
-    IReactorTime,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -16,20 +12,13 @@ from zope.interface import implementer
 
 from eliop2p.base.errors import PeerBusy, PeerUnreachable, RemoteProtocolError
 from eliop2p.interfaces import IPeerRequests, IWorker
-from eliop2p.model.span import FileSpan, Span
-from eliop2p.net.stream import SocketStream, open_stream
+from eliop2p.model.span import Span
+from eliop2p.net.copying_stream import Stream
+from eliop2p.net.stream import open_stream
 from eliop2p.p2p.calls import Calls
 from eliop2p.p2p.pulse import PING_AFTER, Pulse
 from eliop2p.p2p.serving import Asked, Serving
-from eliop2p.wire.events import (
-    Data,
-    Done,
-    Fail,
-    Goodbye,
-    Message,
-    Ping,
-    Pong,
-)
+from eliop2p.wire.events import Data, Done, Fail, Goodbye, Message, Ping, Pong
 from eliop2p.wire.rules import Established, Event, Reply
 from eliop2p.wire.session import Session
 
@@ -80,15 +69,6 @@ class ConnectionOwner(Structural):
         """
 
 
-class _Transport(Structural):
-    def write(self, data: bytes) -> None: ...
-    def loseConnection(self) -> None: ...
-    def abortConnection(self) -> None: ...
-    def registerProducer(self, producer: object, streaming: bool) -> None: ...
-    def unregisterProducer(self) -> None: ...
-    def getPeer(self) -> object: ...
-
-
 @implementer(IPushProducer)
 class PeerConnection(Protocol):
     """
@@ -109,8 +89,7 @@ class PeerConnection(Protocol):
         backlog: Bytes of messages given to the transport since it has been full.
     """
 
-    _transport: _Transport
-    _stream: SocketStream | None = None
+    _transport: Stream
     _serving: Serving | None = None
 
     def __init__(
@@ -183,13 +162,10 @@ class PeerConnection(Protocol):
         Say hello.
         """
         assert self.transport is not None
-        self._transport = self.transport  # type: ignore[assignment]
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
-        self._stream = open_stream(self.transport, self)
-        if self._stream is not None:
-            self._transport = self._stream
+        self._transport = open_stream(self.transport, self)
         self._transport.registerProducer(self, True)
         self._pulse.connected()
         self._write(self._session.data_to_send())
@@ -233,8 +209,7 @@ class PeerConnection(Protocol):
         """
         Let go of everything.
         """
-        if self._stream is not None:
-            self._stream.lost()
+        self._transport.lost()
         self._close(f"the connection is lost: {reason.getErrorMessage()}")
         self._pulse.stop()
         if self._serving is not None:
@@ -292,22 +267,17 @@ class PeerConnection(Protocol):
         """
         Whether bytes of a chunk are not copied, and may be in a file.
         """
-        return self._stream is not None
+        return self._transport.direct
 
     def send_data(self, request_id: int, payload: bytes | Span) -> None:
         """
-        Send bytes of a chunk. Twisted's transports take only bytes, so that these are
-        copied for them, once.
+        Send bytes of a chunk.
         """
         if not self.is_open:
             return
         head = self._session.send_data(request_id, len(payload))
         self._owner.bytes_sent += len(head) + len(payload)
-        if self._stream is not None:
-            self._stream.write_span(head, payload)
-        else:
-            assert not isinstance(payload, FileSpan)
-            self._transport.write(b"".join((head, payload)))
+        self._transport.write_span(head, payload)
 
     def doubt(self) -> None:
         """

@@ -13,10 +13,10 @@ from eliop2p.base.errors import LocalProtocolError, RemoteProtocolError
 from eliop2p.wire.codec import (
     MAX_DATA,
     MAX_HELLO,
-    FrameDecoder,
     encode,
     encode_data_header,
 )
+from eliop2p.wire.decoder import FrameDecoder
 from eliop2p.wire.events import (
     MAJOR,
     MINOR,
