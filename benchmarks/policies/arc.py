@@ -5,12 +5,12 @@ After Megiddo and Modha, "ARC: A self-tuning, low overhead replacement cache" (F
 2003), with bytes in place of entries.
 """
 
-from eliop2p.cache.policy import Pinned
+from eliop2p.cache.policy import EvictionPolicy, Pinned
 from eliop2p.cache.segment import Segment
 from eliop2p.model.chunk import ChunkId
 
 
-class ArcPolicy:
+class ArcPolicy(EvictionPolicy):
     """
     Chunks used once and chunks used again are kept in an order of recency each, and so
     are the names of those that went from either. A chunk that comes back says from

@@ -8,12 +8,12 @@ buffering" (SIGMOD 1993).
 import math
 from collections import OrderedDict
 
-from eliop2p.cache.policy import Pinned
+from eliop2p.cache.policy import EvictionPolicy, Pinned
 from eliop2p.cache.ranking import Ranking
 from eliop2p.model.chunk import ChunkId
 
 
-class Lru2Policy:
+class Lru2Policy(EvictionPolicy):
     """
     Chunks used once only go before all others, in the order of recency. The last use
     of as many chunks that are gone is remembered as there are chunks.

@@ -5,7 +5,7 @@ After Yang, Zhang, Qiu, Yue and Rashmi, "FIFO queues are all you need for cache
 eviction" (SOSP 2023), with bytes in place of entries.
 """
 
-from eliop2p.cache.policy import Pinned
+from eliop2p.cache.policy import EvictionPolicy, Pinned
 from eliop2p.cache.segment import Segment
 from eliop2p.model.chunk import ChunkId
 
@@ -29,7 +29,7 @@ def _in_turn(queue: Segment, pinned: Pinned) -> ChunkId | None:
     return None
 
 
-class S3FifoPolicy:
+class S3FifoPolicy(EvictionPolicy):
     """
     Newcomers enter a small queue. Those used there move on to the main queue when it is
     their turn to go, the others go and are remembered: a chunk that comes back soon

@@ -3,6 +3,7 @@ Eviction policies the slow and obvious way: lists that are searched and sorted.
 """
 
 import math
+from collections.abc import Collection
 
 import attrs
 
@@ -57,6 +58,13 @@ class ListTwin:
         See the protocol.
         """
         self.chunks.append(Known(chunk_id, size, [now]))
+
+    def found(self, chunks: Collection[tuple[ChunkId, int]], now: float) -> None:
+        """
+        See the protocol.
+        """
+        for chunk_id, size in chunks:
+            self.added(chunk_id, size, now)
 
     def used(self, chunk_id: ChunkId, now: float) -> None:
         """
@@ -352,6 +360,14 @@ class TinyLfuTwin(ListTwin):
         self.most = max(self.most, len(self.chunks))
         self.count(chunk_id)
 
+    def found(self, chunks: Collection[tuple[ChunkId, int]], now: float) -> None:
+        """
+        See the protocol.
+        """
+        for chunk_id, size in chunks:
+            self.chunks.append(Known(chunk_id, size, [now], main=True))
+        self.most = max(self.most, len(self.chunks))
+
     def used(self, chunk_id: ChunkId, now: float) -> None:
         """
         See the protocol.
@@ -429,7 +445,7 @@ class TinyLfuTwin(ListTwin):
             left = [k for k in window if not pinned(k.chunk_id)]
             either = [newcomer] if newcomer else victims or left
             return self.drop(either[0]) if either else None
-        scores = [self.counts[k.chunk_id] for k in (newcomer, victims[0])]
+        scores = [self.counts.get(k.chunk_id, 0) for k in (newcomer, victims[0])]
         if scores[0] <= scores[1]:
             return self.drop(newcomer)
         newcomer.main = True

@@ -176,6 +176,20 @@ class HoldingsMachine(RuleBasedStateMachine):
             self.holdings.add(entry)
             self.held.append(entry)
 
+    @rule(sizes=st.lists(st.integers(0, 100), max_size=3))
+    def find(self, sizes: list[int]) -> None:
+        """
+        Find entries that an earlier process left, should there be room.
+        """
+        if self.holdings.fits(sum(sizes)):
+            entries = [
+                entry_of(number, size)
+                for number, size in enumerate(sizes, self.number + 1)
+            ]
+            self.number += len(sizes)
+            self.holdings.found(entries)
+            self.held += entries
+
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def touch(self, data: st.DataObject) -> None:

@@ -84,6 +84,26 @@ class PolicyMachine(RuleBasedStateMachine):
         self.policy.added(chunk_id, size, self.now)
         self.twin.added(chunk_id, size, self.now)
 
+    @rule(
+        sizes=st.dictionaries(st.integers(0, 24), st.integers(0, 9), max_size=6),
+    )
+    def find(self, sizes: dict[int, int]) -> None:
+        """
+        Find chunks that an earlier process left.
+        """
+        found = {
+            name_of(number): size
+            for number, size in sizes.items()
+            if name_of(number) not in self.sizes
+        }
+        while sum([*self.sizes.values(), *found.values()]) > _CAPACITY:
+            if not self.evict():
+                return
+        self.now += 1
+        self.sizes.update(found)
+        self.policy.found(found.items(), self.now)
+        self.twin.found(found.items(), self.now)
+
     def evict(self) -> bool:
         """
         Have a victim named by both.
@@ -295,6 +315,19 @@ class KeepingTests(SynchronousTestCase):
         policy.noted(name_of(12), 1)
         policy.used(name_of(12), 0.0)
         self.assertEqual(policy.evict(nobody), name_of(1))
+
+    def test_found(self) -> None:
+        """
+        What an earlier process left goes before what has been asked for since, and
+        stays as well as anything once it is used.
+        """
+        policy = TinyLfuPolicy(100)
+        policy.found([(name_of(number), 9) for number in range(9)], 0.0)
+        policy.used(name_of(0), 0.0)
+        policy.added(name_of(9), 9, 0.0)
+        policy.added(name_of(10), 9, 0.0)
+        left = [policy.evict(nobody) for _ in range(8)]
+        self.assertEqual(left, [name_of(number) for number in range(1, 9)])
 
     def older_goes(self, minutes: float, uses: int = 1, replicas: int = 0) -> bool:
         """

@@ -15,11 +15,6 @@ from eliop2p.cache.layout import FOLDERS, size_on_disk
 from eliop2p.interfaces import IWorker
 from eliop2p.model.chunk import ChunkId
 
-LONG_AGO = float("-inf")
-"""
-When the last use of a chunk was that an earlier process has left.
-"""
-
 _MANY = 256
 """
 From how many chunks in a folder there are enough of them to slow down the collector.
@@ -162,9 +157,7 @@ class Inventory:
         double: list[DiskEntry] = []
         if self._again or len(set(names.chunk_ids)) < len(entries):
             entries, double = self._compare(number, entries)
-        for entry in entries:
-            holdings.add(entry)
-            entry.counted = LONG_AGO
+        holdings.found(entries)
         less = min(self._unfound, holdings.used - before)
         holdings.release(less)
         self._unfound -= less

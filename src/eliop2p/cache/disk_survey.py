@@ -7,11 +7,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.cache.disk_ceiling import Ceiling
-from eliop2p.cache.disk_inventory import LONG_AGO, Inventory
+from eliop2p.cache.disk_inventory import Inventory
 from eliop2p.cache.disk_partials import Partials
 from eliop2p.cache.disk_recent import LogSizes, Recency
 from eliop2p.cache.disk_shelf import Shelf
 from eliop2p.cache.files import ChunkFiles
+from eliop2p.cache.holdings import LONG_AGO
 from eliop2p.cache.layout import FOLDERS
 from eliop2p.cache.partial_files import FoundPartials
 from eliop2p.interfaces import IWorker

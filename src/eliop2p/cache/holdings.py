@@ -2,7 +2,7 @@
 The chunks of a tier, and the bytes that they take.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Generic, TypeVar
 
 import attrs
@@ -20,6 +20,11 @@ MOMENT = 1.0
 """
 Seconds within which openings of a chunk are one use: whoever reads it in small pieces
 opens it many times, and whoever had it fetched opens it as soon as it is there.
+"""
+
+LONG_AGO = float("-inf")
+"""
+When the last use of a chunk was that an earlier process has left.
 """
 
 
@@ -111,6 +116,21 @@ class Holdings(Generic[_E]):
         self.used += entry.size
         if not entry.pins:
             self._idle += entry.size
+
+    def found(self, entries: Collection[_E]) -> None:
+        """
+        Include chunks that are not there and not pinned, which an earlier process left.
+        Whatever is the next use of one counts.
+        """
+        sizes = [(entry.chunk_id, entry.size) for entry in entries]
+        self._policy.found(sizes, self._now())
+        for entry in entries:
+            entry.held = True
+            entry.counted = LONG_AGO
+            self._entries[entry.chunk_id] = entry
+        size = sum(size for _, size in sizes)
+        self.used += size
+        self._idle += size
 
     def use(self, chunk_id: ChunkId) -> _E | None:
         """

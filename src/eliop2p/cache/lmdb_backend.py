@@ -181,8 +181,7 @@ class LmdbBackend:
             if self._stopping:
                 return
             some = rows[start : start + _FOUND_AT_ONCE]
-            for entry in await self._worker.run(self._entries, some):
-                self._holdings.add(entry)
+            self._holdings.found(await self._worker.run(self._entries, some))
         self._serial = rows[-1].serial if rows else 0
         self._complete = True
         await self._evict(self._holdings.victims(0))

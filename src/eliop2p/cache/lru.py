@@ -2,12 +2,12 @@
 Least recently used first: the plain policy that others are measured against.
 """
 
-from eliop2p.cache.policy import Pinned
+from eliop2p.cache.policy import EvictionPolicy, Pinned
 from eliop2p.cache.segment import Segment
 from eliop2p.model.chunk import ChunkId
 
 
-class LruPolicy:
+class LruPolicy(EvictionPolicy):
     """
     Gives up the chunk whose last use is the longest ago. Every operation is
     O(1), but that pinned chunks are stepped over.

@@ -2,7 +2,7 @@
 What decides which chunks a tier gives up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from eliop2p.model.chunk import ChunkId
@@ -25,6 +25,14 @@ class EvictionPolicy(Protocol):
         """
         Take note of a chunk that is not there yet, of size bytes, at now (seconds).
         """
+
+    def found(self, chunks: Collection[tuple[ChunkId, int]], now: float) -> None:
+        """
+        Take note of chunks that an earlier process has left, with their sizes in bytes:
+        a million of them at a start, and nothing is known of their uses.
+        """
+        for chunk_id, size in chunks:
+            self.added(chunk_id, size, now)
 
     def used(self, chunk_id: ChunkId, now: float) -> None:
         """

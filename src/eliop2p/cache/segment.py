@@ -3,6 +3,7 @@ Some of a tier's chunks in an order.
 """
 
 from collections import OrderedDict
+from collections.abc import Collection
 
 from eliop2p.cache.policy import Pinned
 from eliop2p.model.chunk import ChunkId
@@ -26,6 +27,13 @@ class Segment(OrderedDict[ChunkId, int]):
         """
         self[chunk_id] = size
         self.size += size
+
+    def put_all(self, chunks: Collection[tuple[ChunkId, int]]) -> None:
+        """
+        Put chunks that are not there last, each with its size.
+        """
+        self.update(chunks)
+        self.size += sum(size for _, size in chunks)
 
     def take(self, chunk_id: ChunkId) -> int:
         """

@@ -5,7 +5,9 @@ After Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission
 (ACM Transactions on Storage 13:4, 2017), with bytes in place of entries.
 """
 
-from eliop2p.cache.policy import Pinned
+from collections.abc import Collection
+
+from eliop2p.cache.policy import EvictionPolicy, Pinned
 from eliop2p.cache.segment import Segment
 from eliop2p.cache.sketch import FrequencySketch
 from eliop2p.model.chunk import ChunkId
@@ -14,7 +16,7 @@ _WINDOW_SHARE = 0.01
 _PROTECTED_SHARE = 0.8
 
 
-class TinyLfuPolicy:
+class TinyLfuPolicy(EvictionPolicy):
     """
     Newcomers enter a window, in the order of recency. When room is needed, the oldest
     of the window and the oldest of the rest are compared by how often they were asked
@@ -48,9 +50,16 @@ class TinyLfuPolicy:
         del now
         self._window.put(chunk_id, size)
         self._spill(lambda _: False)
-        rest = (self._probation, self._protected, self._spare)
-        self._sketch.make_room(len(self._window) + sum(map(len, rest)))
+        self._make_room()
         self._sketch.count(chunk_id)
+
+    def found(self, chunks: Collection[tuple[ChunkId, int]], now: float) -> None:
+        """
+        Put chunks on probation without counting a use.
+        """
+        del now
+        self._probation.put_all(chunks)
+        self._make_room()
 
     def used(self, chunk_id: ChunkId, now: float) -> None:
         """
@@ -104,6 +113,10 @@ class TinyLfuPolicy:
             self._spare_room = max(self._spare_room, size)
         elif not replicas and segment is self._spare:
             self._probation.put(chunk_id, segment.take(chunk_id))
+
+    def _make_room(self) -> None:
+        rest = (self._probation, self._protected, self._spare)
+        self._sketch.make_room(len(self._window) + sum(map(len, rest)))
 
     def _segment_of(self, chunk_id: ChunkId) -> Segment:
         for segment in (self._window, self._probation, self._spare):

@@ -6,7 +6,7 @@ import math
 
 import attrs
 
-from eliop2p.cache.policy import Pinned
+from eliop2p.cache.policy import EvictionPolicy, Pinned
 from eliop2p.cache.ranking import Ranking
 from eliop2p.model.chunk import ChunkId
 
@@ -77,7 +77,7 @@ class _Seen:
         return (self.rate >= WARM) + (self.rate > HOT)
 
 
-class WeightedLruPolicy:
+class WeightedLruPolicy(EvictionPolicy):
     """
     Gives up the chunk with the highest score: the weighted sum of its age in hours, of
     the copies elsewhere, and, taken away, of its heat as of its last use.
