@@ -121,6 +121,11 @@ class MemoryChunks:
         """
         return succeed(HandleReading(self._chunks[chunk_id], "memory"))
 
+    def small(self, chunk_id: ChunkId, limit: int) -> None:
+        """
+        Nothing is small.
+        """
+
     def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
         """
         Name nothing: there is nobody to be told.

@@ -16,6 +16,7 @@ from eliop2p.wire.cluster_events import (
     FindObject,
     FoundObject,
     HeldBy,
+    Inlined,
     ListedObjects,
     ListObjects,
     Probe,
@@ -176,6 +177,7 @@ class ChunkRequests:
 
     Attributes:
         readings: What to open, by chunk; an exception is raised instead.
+        inlines: Chunks to give with answers.
         opened: Every reading that was opened.
         messages: Every one-way message, with its sender.
         lost_peers: Every peer that was lost.
@@ -185,6 +187,7 @@ class ChunkRequests:
 
     def __init__(self) -> None:
         self.readings: dict[ChunkId, IChunkReading | Exception] = {}
+        self.inlines: dict[ChunkId, bytes] = {}
         self.opened: list[IChunkReading] = []
         self.messages: list[tuple[str, OneWay]] = []
         self.lost_peers: list[str] = []
@@ -196,6 +199,15 @@ class ChunkRequests:
         Grant a lease.
         """
         return Located(request.request_id, Verdict.LEASE, 7, b"", ())
+
+    def inlined(self, request: Locate) -> Inlined | None:
+        """
+        Give what is small and to be given so.
+        """
+        found = self.inlines.get(request.chunk_id)
+        if found is None:
+            return None
+        return Inlined(request.request_id, DIGEST, found)
 
     def find_object(self, node_id: str, request: FindObject) -> Deferred[FoundObject]:
         """

@@ -38,9 +38,12 @@ class Output:
     A connection that copies pieces of up to 64 KiB, and is full after longer ones.
 
     Attributes:
+        takes_inlined: Not asked here.
         sent: Every message, with bytes of chunks as (request id, bytes), which are
             looked at only when the connection has drained.
     """
+
+    takes_inlined = False
 
     def __init__(self) -> None:
         self.sent: list[Message | tuple[int, bytes]] = []

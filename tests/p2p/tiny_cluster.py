@@ -272,6 +272,7 @@ class FakeChunks:
 
     def __init__(self) -> None:
         self.flights: dict[ChunkId, Flight] = {}
+        self.inlines = False
 
     def open_local(self, chunk_id: ChunkId) -> "Deferred[IChunkReading | None]":
         """
@@ -279,6 +280,16 @@ class FakeChunks:
         """
         flight = self.flights.get(chunk_id)
         return succeed(None if flight is None else FlightReading(flight))
+
+    def small(self, chunk_id: ChunkId, limit: int) -> tuple[bytes, Digest] | None:
+        """
+        Give a small chunk, if that is to be.
+        """
+        flight = self.flights.get(chunk_id)
+        if not self.inlines or flight is None or not flight.checked:
+            return None
+        data = bytes(flight.data)
+        return (data, flight.checked) if len(data) <= limit else None
 
     def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
         """
@@ -446,7 +457,8 @@ class FakeLinks:
         requests = self._target(node_id).swarm.requests
         answer: object
         if isinstance(request, Locate):
-            answer = requests.locate(self._node_id, request)
+            answer = requests.inlined(request)
+            answer = answer or requests.locate(self._node_id, request)
         else:
             answer = await requests.find_object(self._node_id, request)
         await deferLater(self._cluster.clock, LATENCY)

@@ -92,6 +92,9 @@ MESSAGES: dict[type[object], st.SearchStrategy[events.Message]] = {
     cluster_events.FindObject: st.builds(
         cluster_events.FindObject, REQUEST_IDS, OBJECT_IDS
     ),
+    cluster_events.Inlined: st.builds(
+        cluster_events.Inlined, REQUEST_IDS, DIGESTS, st.binary(max_size=200)
+    ),
     cluster_events.FoundObject: st.builds(
         cluster_events.FoundObject, REQUEST_IDS, RECORDS
     ),

@@ -30,6 +30,7 @@ from eliop2p.interfaces import (
     IPagedChunks,
     IPartialChunks,
     IPartSink,
+    ISmallChunks,
     IWorker,
 )
 from eliop2p.model.chunk import Chunk, ChunkId, Digest
@@ -91,6 +92,7 @@ class ChunkManager:
         self._source = source
         self._memory = memory
         self._views: IChunkViews | None = IChunkViews(memory, None)
+        self._small: ISmallChunks | None = ISmallChunks(memory, None)
         self._disk = disk
         self._paged = IPagedChunks(disk, None) if disk is not None else None
         self._room = Room(inflight_bytes)
@@ -149,6 +151,12 @@ class ChunkManager:
         Open a chunk that is held or arriving.
         """
         return Deferred.fromCoroutine(self._open_local(chunk_id))
+
+    def small(self, chunk_id: ChunkId, limit: int) -> tuple[bytes, Digest] | None:
+        """
+        Give a small chunk that is in memory.
+        """
+        return None if self._small is None else self._small.small(chunk_id, limit)
 
     def view(self, chunk_id: ChunkId, start: int, stop: int) -> Span | None:
         """

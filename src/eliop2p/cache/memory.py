@@ -21,6 +21,7 @@ from eliop2p.interfaces import (
     IChunkHandle,
     IChunkViews,
     IReplicaAware,
+    ISmallChunks,
     IWorker,
 )
 from eliop2p.model.chunk import ChunkId, Digest
@@ -71,7 +72,7 @@ class MemoryHandle:
         self._closed(entry)
 
 
-@implementer(ICacheBackend, IChunkViews, IReplicaAware)
+@implementer(ICacheBackend, IChunkViews, IReplicaAware, ISmallChunks)
 class MemoryBackend:
     """
     Keeps the very buffers that chunks arrived in.
@@ -141,6 +142,16 @@ class MemoryBackend:
         """
         entry = self._holdings.use(chunk_id)
         return None if entry is None else entry.data[start:stop]
+
+    def small(self, chunk_id: ChunkId, limit: int) -> tuple[bytes, Digest] | None:
+        """
+        Give a small chunk.
+        """
+        entry = self._holdings.get(chunk_id)
+        if entry is None or len(entry.data) > limit:
+            return None
+        self._holdings.use(chunk_id)
+        return bytes(entry.data), entry.digest
 
     def put(
         self, chunk_id: ChunkId, data: memoryview, digest: Digest

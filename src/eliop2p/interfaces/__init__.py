@@ -52,6 +52,7 @@ from eliop2p.interfaces._tiers import (
     IPagedChunks,
     IPartialChunks,
     IReplicaAware,
+    ISmallChunks,
     PartialChunk,
 )
 
@@ -90,6 +91,7 @@ __all__ = [
     "IRecordStore",
     "IReplicaAware",
     "IReplicas",
+    "ISmallChunks",
     "IStreamTransport",
     "IWorker",
     "NodeLoad",

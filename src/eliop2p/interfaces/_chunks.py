@@ -247,6 +247,11 @@ class ILocalChunks(Interface):
         Open a chunk that is held or arriving; None when it is neither.
         """
 
+    def small(chunk_id: ChunkId, limit: int) -> tuple[bytes, Digest] | None:
+        """
+        Give a chunk, with its digest, that is in memory and no longer than limit bytes.
+        """
+
     def holdings() -> Iterator[tuple[ChunkId, Digest]]:
         """
         Name every complete chunk with its digest, as of the call.

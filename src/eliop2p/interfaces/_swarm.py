@@ -17,6 +17,7 @@ from eliop2p.wire.cluster_events import (
     FindObject,
     ForgetObject,
     FoundObject,
+    Inlined,
     ListedObjects,
     ListObjects,
     Probe,
@@ -241,6 +242,11 @@ class IPeerRequests(Interface):
     def locate(node_id: str, request: Locate) -> Located:
         """
         Answer as a home.
+        """
+
+    def inlined(request: Locate) -> Inlined | None:
+        """
+        Answer as a home that holds a small chunk in memory; None when it does not.
         """
 
     def find_object(node_id: str, request: FindObject) -> "Deferred[FoundObject]":

@@ -160,6 +160,18 @@ class IChunkViews(Interface):
         """
 
 
+class ISmallChunks(Interface):
+    """
+    What a tier in memory may do besides :class:`ICacheBackend`: give what is small.
+    """
+
+    def small(chunk_id: ChunkId, limit: int) -> tuple[bytes, Digest] | None:
+        """
+        Give a chunk, with its digest, which counts as a use of it; None when it is not
+        held or longer than limit bytes.
+        """
+
+
 class IPagedChunks(Interface):
     """
     What a tier in files may do besides :class:`ICacheBackend`: open a chunk all of

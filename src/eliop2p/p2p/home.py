@@ -84,6 +84,16 @@ class ChunkHome:
             self._tell_others(Leased(request.chunk_id, node_id))
         return attrs.evolve(located, holders=self._address(located.holders))
 
+    def gave(self, request: Locate) -> bool:
+        """
+        Count a question for a chunk that this node itself can give.
+
+        Returns:
+            Whether the asker wants it: not when this node failed it.
+        """
+        self._heat.note(request.chunk_id, self._clock.seconds())
+        return self._node_id not in request.rejected
+
     def place(self, chunk_id: ChunkId) -> Place:
         """
         Tell who holds a chunk, and how often it was asked for.

@@ -14,7 +14,8 @@ from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
-from eliop2p.wire.events import MAX_HOLDERS, Locate, Located, Verdict
+from eliop2p.wire.cluster_events import Inlined
+from eliop2p.wire.events import MAX_HOLDERS, Holder, Locate, Located, Verdict
 
 CONSULT_SECONDS = 0.25
 """
@@ -47,6 +48,7 @@ class Search:
     Attributes:
         failed: Those who did not answer, or are not to be asked.
         answered: Who gave the answer; None when this node gave it itself.
+        inlined: The chunk, when it came with the answer.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Search:
     ) -> None:
         self.failed = tuple(useless)
         self.answered: PeerInfo | None = None
+        self.inlined: Inlined | None = None
         self._left = homes
         self._reserve = reserve
         self._asked: set[str] = set()
@@ -99,6 +102,16 @@ class Search:
             home for home in self._left if home.node_id not in known
         ]
         self._sent_by.update(dict.fromkeys(known, by))
+
+    def take(self, home: PeerInfo, answer: Located | Inlined) -> Located:
+        """
+        Take an answer; with the chunk in it, it says that the home holds the chunk.
+        """
+        if isinstance(answer, Located):
+            return answer
+        self.inlined = answer
+        here = (Holder(home.node_id, True, home.host, home.port),)
+        return Located(answer.request_id, Verdict.HOLDERS, 0, answer.digest, here)
 
     def missed(self, home: PeerInfo) -> None:
         """
@@ -210,7 +223,7 @@ class Locator:
             if answer is None:
                 search.missed(home)
                 return None
-            located = answer
+            located = search.take(home, answer)
         if located.verdict is Verdict.NOT_HOME:
             peers = self._membership.current().peers
             search.sent_on(home, [each.resolve(peers) for each in located.holders])
@@ -220,7 +233,7 @@ class Locator:
 
     async def _ask(
         self, peer: PeerInfo, request: Locate, seconds: float | None = None
-    ) -> Located | None:
+    ) -> Located | Inlined | None:
         if not self._links.reachable(peer.node_id):
             return None
         self.messages += 1
@@ -234,5 +247,5 @@ class Locator:
                 self._links.doubt(peer.node_id)
             self._scores.failed(peer.node_id, self._clock.seconds())
             return None
-        assert isinstance(located, Located)
+        assert isinstance(located, Located | Inlined)
         return located

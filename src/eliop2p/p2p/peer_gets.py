@@ -137,7 +137,7 @@ class PeerGets:
         self._links = links
         self._scores = scores
         self._clock = clock
-        self._received = received
+        self.received = received
         self._pace = Pace()
         self._holders: dict[str, DeferredSemaphore] = {}
         self._relays: dict[str, int] = {}
@@ -185,7 +185,7 @@ class PeerGets:
     async def _get(self, peer: PeerInfo, wanted: Wanted, *, complete: bool) -> Done:
         node_id, clock, scores = peer.node_id, self._clock, self._scores
         sink, patience = wanted.sink, self._pace.patience(wanted.disappointments)
-        transfer = _Transfer(wanted, peer, clock, self._received)
+        transfer = _Transfer(wanted, peer, clock, self.received)
         start, asked_at = transfer.start, transfer.asked_at
         sink.source = "peer"
         scores.began(node_id)

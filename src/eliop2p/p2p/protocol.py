@@ -142,6 +142,13 @@ class PeerConnection(Protocol):
         return self._serving is not None
 
     @property
+    def takes_inlined(self) -> bool:
+        """
+        Whether the peer takes small chunks with answers, and reads what it is sent.
+        """
+        return self._session.takes_inlined and not self._pulse.full
+
+    @property
     def may_prove(self) -> bool:
         """
         Whether the peer may still prove itself.

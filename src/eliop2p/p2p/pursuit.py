@@ -2,11 +2,8 @@
 How one chunk is got: ask, try, wait, ask again, until it is here or hopeless.
 """
 
-import random
 from collections import Counter
 
-import attrs
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -22,16 +19,13 @@ from eliop2p.interfaces import (
     Fetched,
     IChunkOrigin,
     IChunkSink,
-    IMembership,
 )
 from eliop2p.model.trail import Intake, Step
-from eliop2p.p2p.announcements import Announcements
-from eliop2p.p2p.attach import Standings
-from eliop2p.p2p.counters import TransferCounters
-from eliop2p.p2p.locating import Locator
-from eliop2p.p2p.peer_gets import PeerGets, Wanted
-from eliop2p.p2p.selection import PeerScores, choose
+from eliop2p.p2p.means import Means
+from eliop2p.p2p.peer_gets import Wanted
+from eliop2p.p2p.selection import choose
 from eliop2p.p2p.store_sink import StoreSink
+from eliop2p.wire.cluster_events import Inlined
 from eliop2p.wire.events import MAX_HOLDERS, Done, Holder, Locate, Located, Verdict
 
 FIRST_PAUSE = 0.05
@@ -62,38 +56,6 @@ may name only nodes of which it was told that they failed, before the next is as
 _log = Logger()
 
 
-@attrs.frozen
-class Means:
-    """
-    What all pursuits of a node share.
-
-    Attributes:
-        node_id: This node.
-        membership: Who is alive.
-        locator: The way to the homes.
-        gets: Takes bytes from peers.
-        scores: How peers have done.
-        standings: Told how far this node is with each chunk.
-        counters: Told what happens.
-        announcements: Told which homes count this node among those that receive.
-        clock: For pauses and time limits.
-        rng: Spreads pauses and load.
-        selection_k: How many of the peers that a home names are tried.
-    """
-
-    node_id: str
-    membership: IMembership
-    locator: Locator
-    gets: PeerGets
-    scores: PeerScores
-    standings: Standings
-    counters: TransferCounters
-    announcements: Announcements
-    clock: IReactorTime
-    rng: random.Random
-    selection_k: int
-
-
 class Pursuit:
     """
     One chunk that is being got.
@@ -117,6 +79,7 @@ class Pursuit:
         self._vain: Counter[str] = Counter()
         self._disappointments = 0
         self._digest = b""
+        self._inlined: Inlined | None = None
         self._consulted = False
         self._pause = FIRST_PAUSE
         self._progress = sink.filled
@@ -151,7 +114,10 @@ class Pursuit:
             if located.is_hopeless and not self._can_read():
                 raise ChunkUnavailable("nobody has the chunk or can read it")
             failures = len(self._rejected)
-            fetched = await self._try_peers(located.holders)
+            if self._inlined is not None:
+                fetched = await self._take_inlined(self._inlined, located.holders[0])
+            else:
+                fetched = await self._try_peers(located.holders)
             if fetched is not None:
                 return fetched
             progressed = self._note_progress()
@@ -209,16 +175,21 @@ class Pursuit:
         )
         useless = [home for home, times in self._vain.items() if times >= MAX_VAIN]
         located, search = await means.locator.locate(request, useless)
+        if search.inlined is not None:
+            self._inlined = search.inlined
+            return located
         self._take(located)
         if search.answered is not None:
             means.announcements.registered(self._chunk.id, search.answered)
-            if located.holders and located.names <= set(rejected):
+            names = {holder.node_id for holder in located.holders}
+            if names and names <= set(rejected):
                 self._vain[search.answered.node_id] += 1
         unknown = located.verdict is Verdict.LEASE or located.is_hopeless
         if unknown and not self._consulted:
             better = await means.locator.consult(request, search)
             self._consulted = better is None
             if better is not None:
+                self._inlined = search.inlined
                 self._take(better)
                 return better
         return located
@@ -277,6 +248,26 @@ class Pursuit:
             now=means.clock.seconds(),
             rejected={means.node_id, *self._rejected, *self._slow},
         )
+
+    async def _take_inlined(self, inlined: Inlined, holder: Holder) -> Fetched | None:
+        """
+        Take the chunk that a home has given with its answer.
+        """
+        self._inlined = None
+        sink, data, node_id = self._sink, inlined.data, holder.node_id
+        if len(data) != self._chunk.length:
+            self._reject(node_id)
+            self._vain[node_id] = MAX_VAIN
+            return None
+        begun, intake = self._means.clock.seconds(), Intake(0)
+        sink.source = "peer"
+        sink.write(0, data)
+        intake.came(len(data), kept=sink.filled)
+        self._means.gets.received(len(data))
+        self._givers[node_id] = True
+        why = "gave it with its answer"
+        self._note("peer", "done", why, begun, name=node_id, intake=intake)
+        return await self._check(Done(0, inlined.digest))
 
     async def _try(self, holder: Holder) -> Done | None:
         means, node_id = self._means, holder.node_id

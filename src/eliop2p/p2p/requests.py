@@ -20,11 +20,13 @@ from eliop2p.p2p.gossip_service import Gossip
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.objects import ObjectHome
 from eliop2p.wire.cluster_events import (
+    MAX_INLINED,
     AskHolders,
     AskTally,
     FindObject,
     ForgetObject,
     FoundObject,
+    Inlined,
     ListedObjects,
     ListObjects,
     Probe,
@@ -185,6 +187,18 @@ class PeerRequests:
         Answer as a home, or say who is one.
         """
         return self._home.locate(node_id, request)
+
+    def inlined(self, request: Locate) -> Inlined | None:
+        """
+        Answer with the chunk itself, when it is small and in memory.
+        """
+        if self._chunks is None or request.filled:
+            return None
+        held = self._chunks.small(request.chunk_id, MAX_INLINED)
+        if held is None or not self._home.gave(request):
+            return None
+        data, digest = held
+        return Inlined(request.request_id, digest, data)
 
     def find_object(self, node_id: str, request: FindObject) -> "Deferred[FoundObject]":
         """

@@ -12,10 +12,11 @@ from eliop2p.wire.cluster_events import (
     AskHolders,
     AskTally,
     FindObject,
+    Inlined,
     ListObjects,
     Probe,
 )
-from eliop2p.wire.events import Cancel, Fail, Get, Locate
+from eliop2p.wire.events import Cancel, Fail, Get, Locate, Located
 from eliop2p.wire.rules import Question, Reply
 
 Asked = Question | Get | Cancel | OneWay
@@ -86,7 +87,7 @@ class Serving:
         answering: Deferred[Any]
         match question:
             case Locate():
-                answering = maybeDeferred(asked.locate, self._peer_id, question)
+                answering = maybeDeferred(self._locate, question)
             case FindObject():
                 answering = maybeDeferred(asked.find_object, self._peer_id, question)
             case Probe():
@@ -99,6 +100,15 @@ class Serving:
                 answering = maybeDeferred(asked.ask_tally, question)
         self._finding[question.request_id] = answering
         self._finish(question.request_id, answering)
+
+    def _locate(self, question: Locate) -> Located | Inlined:
+        """
+        Answer with the chunk itself where that is possible.
+        """
+        inlined = None
+        if self._output.takes_inlined:
+            inlined = self._requests.inlined(question)
+        return inlined or self._requests.locate(self._peer_id, question)
 
     def _finish(self, request_id: int, answer: "Deferred[Any]") -> None:
         def ended(message: Reply | Fail) -> None:

@@ -23,9 +23,10 @@ from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.counters import TransferCounters
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.locating import Locator
+from eliop2p.p2p.means import Means
 from eliop2p.p2p.opened import OpenedChunks
 from eliop2p.p2p.peer_gets import PeerGets
-from eliop2p.p2p.pursuit import Means, Pursuit
+from eliop2p.p2p.pursuit import Pursuit
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
 

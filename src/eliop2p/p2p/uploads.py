@@ -48,6 +48,12 @@ class UploadOutput(Protocol):
         Whether bytes are not copied, and may be in a file.
         """
 
+    @property
+    def takes_inlined(self) -> bool:
+        """
+        Whether the peer takes small chunks with answers, and reads what it is sent.
+        """
+
     def send(self, message: Message) -> None:
         """
         Send a message.

@@ -15,6 +15,7 @@ from eliop2p.interfaces import (
     ICacheBackend,
     IChunkHandle,
     IReplicaAware,
+    ISmallChunks,
 )
 from eliop2p.model.chunk import MIB, ChunkId, Digest
 from eliop2p.model.span import FileSpan, Span
@@ -124,7 +125,7 @@ class CheckingSender:
         """
 
 
-@implementer(ICacheBackend, IReplicaAware)
+@implementer(ICacheBackend, IReplicaAware, ISmallChunks)
 class SharedMemory:
     """
     A memory tier whose equal chunks share their bytes with all other nodes' ones, so
@@ -168,6 +169,12 @@ class SharedMemory:
         See :class:`ICacheBackend`.
         """
         return self._tier.open(chunk_id)
+
+    def small(self, chunk_id: ChunkId, limit: int) -> tuple[bytes, Digest] | None:
+        """
+        See :class:`ISmallChunks`.
+        """
+        return self._tier.small(chunk_id, limit)
 
     def put(
         self, chunk_id: ChunkId, data: memoryview, digest: Digest

@@ -6,12 +6,17 @@ from enum import IntEnum
 
 import attrs
 
-from eliop2p.model.chunk import ChunkId, ObjectId
+from eliop2p.model.chunk import ChunkId, Digest, ObjectId
 from eliop2p.model.peer import PeerInfo
 
 MAX_UPDATES = 128
 """
 The most members that one message tells of.
+"""
+
+MAX_INLINED = 64 * 1024
+"""
+The longest chunk, in bytes, that a home sends with its answer.
 """
 
 
@@ -272,3 +277,20 @@ class ForgetObject:
     """
 
     object_id: ObjectId
+
+
+@attrs.frozen
+class Inlined:
+    """
+    Answers :class:`Locate` when the home holds the chunk and it is small. The asker is
+    not registered as receiving it. Only for nodes that speak 1.1 or later.
+
+    Attributes:
+        request_id: Of the question.
+        digest: BLAKE3 of the chunk.
+        data: The chunk, at most :data:`MAX_INLINED` bytes.
+    """
+
+    request_id: int
+    digest: Digest
+    data: bytes

@@ -15,6 +15,7 @@ from eliop2p.model.record import MAX_RECORD
 from eliop2p.wire.cluster_events import (
     MAX_ASKED,
     MAX_HELD,
+    MAX_INLINED,
     MAX_LISTED,
     MAX_NAMED,
     MAX_RECORD_LISTED,
@@ -25,6 +26,7 @@ from eliop2p.wire.cluster_events import (
     ForgetObject,
     FoundObject,
     HeldBy,
+    Inlined,
     ListedObjects,
     ListObjects,
     MemberUpdate,
@@ -234,6 +236,7 @@ FRAMES = (
         *((each, number(8)) for each in ("seconds", "served", "store")),
     ),
     _frame(29, Opened, ("chunks", several(pair(fixed(32), number(4)), MAX_BATCH))),
+    _frame(30, Inlined, _REQUEST, ("digest", fixed(32)), ("data", blob(MAX_INLINED))),
 )
 """
 Every type of frame: the protocol as a table.

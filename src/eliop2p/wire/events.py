@@ -19,6 +19,7 @@ from eliop2p.wire.cluster_events import (
     FindObject,
     ForgetObject,
     FoundObject,
+    Inlined,
     ListedObjects,
     ListObjects,
     Probe,
@@ -30,10 +31,10 @@ from eliop2p.wire.cluster_events import (
 )
 
 MAJOR = 1
-MINOR = 0
+MINOR = 1
 """
 The version of the protocol: nodes of different majors do not talk; of a newer minor,
-unknown frames are skipped.
+unknown frames are skipped. Since 1.1 there is :class:`Inlined`.
 """
 
 MAX_BATCH = 512
@@ -194,13 +195,6 @@ class Located:
     ticket: int
     digest: bytes
     holders: tuple[Holder, ...]
-
-    @property
-    def names(self) -> frozenset[str]:
-        """
-        Who the holders are.
-        """
-        return frozenset(holder.node_id for holder in self.holders)
 
     @property
     def is_hopeless(self) -> bool:
@@ -372,6 +366,7 @@ Message = (
     | Proof
     | Locate
     | Located
+    | Inlined
     | Have
     | Gone
     | Opened

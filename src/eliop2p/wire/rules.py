@@ -12,6 +12,7 @@ from eliop2p.wire.cluster_events import (
     FindObject,
     ForgetObject,
     FoundObject,
+    Inlined,
     ListedObjects,
     ListObjects,
     Probe,
@@ -42,7 +43,9 @@ from eliop2p.wire.events import (
 )
 
 Question = Locate | FindObject | Probe | ListObjects | AskHolders | AskTally
-Reply = Located | FoundObject | Probed | ListedObjects | ToldHolders | ToldTally
+Reply = (
+    Located | Inlined | FoundObject | Probed | ListedObjects | ToldHolders | ToldTally
+)
 """
 Requests that one message answers, and those messages.
 """
@@ -73,7 +76,7 @@ class State(Enum):
 
 
 ANSWERS: dict[type[Message], frozenset[type[Message]]] = {
-    Locate: frozenset({Located, Fail}),
+    Locate: frozenset({Located, Inlined, Fail}),
     FindObject: frozenset({FoundObject, Fail}),
     Get: frozenset({Data, Done, Fail}),
     Probe: frozenset({Probed, Fail}),

@@ -133,6 +133,13 @@ class Session:
         return self._state is State.OPEN and not self._left
 
     @property
+    def takes_inlined(self) -> bool:
+        """
+        Whether the other side knows answers with a chunk in them.
+        """
+        return self._decoder.peer_minor >= 1
+
+    @property
     def midway(self) -> bool:
         """
         Whether the other side has begun a message and not finished it.
