@@ -5,18 +5,18 @@ Run from the root of the repository, all scenarios or some of them::
 
     python -m benchmarks.swarm --nodes 10 100 --scenario cold slow
     python -m benchmarks.swarm --scenario epochs
-    python -m benchmarks.swarm --chaos 2000
+    python -m benchmarks.swarm --chaos 2000 --first 0
 
 Everything but ``--nodes 1000`` takes minutes at most.
 """
 
 import argparse
-import random
 import sys
 import time
 from pathlib import Path
 
 from eliop2p.model.chunk import MIB
+from eliop2p.testing.chaos import make_case, run_case, shrink
 from eliop2p.testing.crowd_parts import CrowdPlan
 from eliop2p.testing.crowd_plot import plot
 from eliop2p.testing.scenarios import SCENARIOS, Outcome, epochs
@@ -43,43 +43,27 @@ def row(name: str, outcome: Outcome, seconds: float) -> str:
     )
 
 
-def chaos(seed: int) -> Outcome:
+def run_chaos(first: int, count: int) -> int:
     """
-    Run a small crowd whose size, links and misfortune are made from a seed.
+    Run the cases of seeds, and tell what was found, and the smallest case of each.
     """
-    rng = random.Random(seed)
-    plan = CrowdPlan(
-        nodes=rng.randint(2, 9),
-        chunks=rng.randint(1, 8),
-        uplink=rng.choice((1e8, 1e9)),
-        store_latency=rng.choice((0.001, 0.02, 0.5)),
-        latency=rng.choice((0.0001, 0.005)),
-        spread=rng.choice((0.0, 0.1, 2.0)),
-        loss=rng.choice((0.0, 0.0, 0.01)),
-        seed=seed,
-    )
-    name = rng.choice(sorted(SCENARIOS))
-    return SCENARIOS[name](plan, lambda *_: None)
-
-
-def run_chaos(count: int) -> int:
-    """
-    Run seeds 0 to count, and tell what was found.
-    """
-    wrong = failed = hanging = reads = 0
-    for seed in range(count):
-        outcome = chaos(seed)
-        reads += outcome.counted
-        wrong += outcome.wrong
-        failed += outcome.failed
-        hanging += outcome.hanging
-        if outcome.wrong or outcome.hanging:
-            print(f"seed {seed}: {outcome.wrong} wrong, {outcome.hanging} hanging")
+    reads = failed = bad = 0
+    for seed in range(first, first + count):
+        case = make_case(seed)
+        verdict = run_case(case)
+        reads += verdict.outcome.counted
+        failed += verdict.outcome.failed
+        if verdict.problems:
+            bad += 1
+            small = shrink(case, lambda each: bool(run_case(each).problems), 40)
+            found = "; ".join(verdict.problems[:4])[:2000]
+            print(f"seed {seed}: {found}\n  smallest: {small}", flush=True)
     print(
-        f"{count} scenarios, {reads} reads: {wrong} with a wrong byte, {hanging} "
-        f"hanging, {failed} failed with an error"
+        f"seeds {first} to {first + count - 1}: {count} scenarios, {reads} reads, "
+        f"{failed} failed with an error, {bad} scenarios went wrong",
+        flush=True,
     )
-    return int(bool(wrong or hanging))
+    return int(bad > 0)
 
 
 def main() -> int:
@@ -95,10 +79,11 @@ def main() -> int:
         "--scenario", nargs="+", default=["cold"], choices=[*SCENARIOS, "epochs"]
     )
     parser.add_argument("--chaos", type=int, metavar="SEEDS")
+    parser.add_argument("--first", type=int, default=0, help="the first of the SEEDS")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     if options.chaos:
-        return run_chaos(options.chaos)
+        return run_chaos(options.first, options.chaos)
     outcomes = []
     print(
         "| scenario | nodes | bound | 50% / 100% | amplification | messages |", end=""

@@ -4,7 +4,6 @@ Crowds of swarm nodes on links with rates; benchmarks.swarm runs large ones.
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.swarm import chaos
 from eliop2p.model.chunk import MIB
 from eliop2p.testing.crowd_parts import CrowdPlan
 from eliop2p.testing.crowd_plot import plot
@@ -59,14 +58,6 @@ class CrowdTests(SynchronousTestCase):
             self.assert_good(outcome)
             # Cut off from all homes of a chunk, a node reads the store for itself.
             self.assertLess(outcome.amplification, 3.1, name)
-
-    def test_chaos(self) -> None:
-        """
-        No seed gives a wrong byte, an error or a read that hangs.
-        """
-        # The last four found nodes waiting for ever.
-        for seed in (*range(8), 23, 171, 179, 183):
-            self.assert_good(chaos(seed))
 
     def test_epochs(self) -> None:
         """

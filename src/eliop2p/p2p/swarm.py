@@ -64,6 +64,7 @@ class Swarm:
         upload_slots: int = 16,
     ) -> None:
         homes, standings = Homes(), Standings()
+        self._standings = standings
         self._node_id, self._membership, self._homes = node_id, membership, homes
         self.directory = Directory(rng.getrandbits(31), selection_k)
         home = ChunkHome(
@@ -88,6 +89,20 @@ class Swarm:
         self.objects = ObjectDirectory(
             node_id, membership, homes, links=self.links, home=self._object_home
         )
+
+    @property
+    def standings(self) -> int:
+        """
+        The number of chunks that are being got.
+        """
+        return len(self._standings)
+
+    @property
+    def waiting(self) -> int:
+        """
+        The number of askers that wait for an object's record.
+        """
+        return self._object_home.waiting
 
     def begin(self, chunks: ILocalChunks) -> None:
         """

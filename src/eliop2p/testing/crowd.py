@@ -31,6 +31,7 @@ from eliop2p.p2p.swarm import Swarm
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.testing.crowd_parts import CheckingSender, CrowdPlan, SharedMemory
+from eliop2p.testing.faulty_chunks import FaultyChunks
 from eliop2p.testing.simclock import SimClock, let_pass
 from eliop2p.testing.simnet import SimHost, SimNetwork
 from eliop2p.testing.simorigin import SimOrigin
@@ -80,6 +81,7 @@ class CrowdNode:
         swarm: Its part in the swarm.
         links: Its connections.
         chunks: Its chunks.
+        given: Its chunks as its peers get them.
         sources: Bytes given to clients, by where they came from.
         chunks_sent: Chunks given to clients.
         reading: Whether :meth:`read_chunks` is under way.
@@ -117,7 +119,8 @@ class CrowdNode:
         self.reading = False
         self.sources = {"memory": 0, "disk": 0, "peer": 0, "origin": 0}
         self.links.start(me.host, PORT)
-        self.swarm.begin(self.chunks)
+        self.given = FaultyChunks(self.chunks, clock)
+        self.swarm.begin(self.given)
 
     def _dropped(self, chunk_id: ChunkId) -> None:
         self.chunks.dropped(chunk_id)
@@ -326,6 +329,12 @@ class Crowd:
                 known = {name: self._peers[name] for name in views(node)}
             node.members.update(Membership(1, known))
         self.pass_time(self.plan.settle)
+
+    def peers(self, names: Iterable[str]) -> dict[str, PeerInfo]:
+        """
+        Give nodes by name, in a lasting order.
+        """
+        return {name: self._peers[name] for name in sorted(names)}
 
     def vanish(self, node: CrowdNode) -> None:
         """
