@@ -69,6 +69,11 @@ class FakeChunks:
         """
         return "disk" if chunk_id in self.held else ""
 
+    def used(self, chunk_id: ChunkId) -> None:
+        """
+        Count nothing.
+        """
+
     def inspect(self, chunk_id: ChunkId) -> Deferred[IChunkHandle | None]:
         """
         Open nothing.

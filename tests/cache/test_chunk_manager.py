@@ -2,6 +2,7 @@
 Tests for :mod:`eliop2p.cache.chunk_manager`.
 """
 
+import os
 from itertools import chain
 from pathlib import Path
 
@@ -178,6 +179,27 @@ class ManagerTests(SynchronousTestCase):
         self.assertEqual(span.length, 100)
         self.assertEqual(self.manager.hits_memory, 2)
         self.assertEqual((self.disk.open_handles, self.memory.open_handles), (0, 0))
+
+    def test_shown(self) -> None:
+        """
+        A long part of a chunk in memory is shown in its file as long as the kernel has
+        that in memory, and each use counts; a short one never is.
+        """
+        self.patch(chunk_manager, "VIEWED_BYTES", 100)
+        self.fetch(1)
+        chunk_id, data, _ = made_up(1, LENGTH)
+        short = self.manager.view(chunk_id, 10, 109)
+        self.assertEqual(short, data[10:109])
+        span = self.manager.view(chunk_id, 10, 110)
+        self.manager.used(chunk_id)
+        self.assertEqual(self.manager.hits_memory, 3)
+        if not isinstance(span, FileSpan):
+            raise SkipTest("this kernel has no cachestat or openat2")
+        self.assertEqual(os.pread(span.fd, 200, span.offset)[:100], data[10:110])
+        self.successResultOf(self.disk.remove(chunk_id))
+        self.assertEqual(self.manager.view(chunk_id, 10, 110), data[10:110])
+        self.successResultOf(self.manager.drop(chunk_id))
+        self.assertIsNone(self.manager.view(chunk_id, 10, 110))
 
     def read_from(self, number: int, after: float) -> str:
         """

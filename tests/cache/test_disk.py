@@ -140,8 +140,8 @@ class DirectoryTests(SynchronousTestCase):
 
     def test_checked_once(self) -> None:
         """
-        A chunk that is open already is not read through again, and its file is closed
-        with its last reader.
+        A chunk that is open already is not read through again, and its file stays open
+        after its last reader until the tier stops.
         """
         self.put(1)
         before = descriptors()
@@ -152,7 +152,9 @@ class DirectoryTests(SynchronousTestCase):
         first.close()
         self.assertEqual(read_handle(second), bytes(made_up(1, 8 * _KIB)[1]))
         second.close()
-        self.assertEqual(descriptors(), before)
+        self.assertEqual(descriptors(), before + 1)
+        self.successResultOf(self.backend.stop())
+        self.assertEqual(descriptors(), before - 1)  # And the lock.
         self.assertEqual(self.backend.open_handles, 0)
 
     def test_at_once(self) -> None:
@@ -175,6 +177,7 @@ class DirectoryTests(SynchronousTestCase):
         other = self.file_of(1).with_suffix(".other")
         other.write_bytes(b"?" + bytes(data)[1:])
         other.rename(self.file_of(1))
+        self.clock.advance(1.0)
         self.assertIsNone(self.backend.open_at_once(chunk_id))
         self.assertIsNone(self.opened(1))
 

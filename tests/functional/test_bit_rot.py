@@ -4,13 +4,15 @@ Bits that flip on the disk of a node, and clients that read through it.
 
 import os
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from eliop2p.cache.layout import FOLDERS
-from tests.functional.one_node import OneNode, fetch, make_node
+from eliop2p.cache.open_files import LOOKED_AT
+from tests.functional.one_node import OneNode, fetch, make_node, until
 
 FLIPS = int(os.environ.get("BIT_FLIPS", "40"))
 MIB = 1024 * 1024
@@ -50,6 +52,32 @@ def files(node: OneNode) -> list[Path]:
     """
     root = node.directory / "data" / "cache"
     return [path for folder in FOLDERS for path in (root / folder).iterdir()]
+
+
+def test_flips_under_hits(node: OneNode) -> None:
+    """
+    A bit is flipped in the file of a chunk that clients are reading again and again:
+    they get right bytes, and so do those who come after a restart.
+    """
+    node.end()
+    node.configure(proxy={"auth": "open", "freshness_seconds": 3600})
+    node.start()
+    url = f"{node.url}/models/1"
+    for _ in range(5):
+        assert fetch(url) == (200, content(1))
+    (path,) = files(node)
+    with path.open("r+b") as file:
+        file.seek(70_000)
+        file.write(bytes([content(1)[70_000] ^ 1]))
+    looked_at = time.time() + LOOKED_AT
+    until(lambda: time.time() > looked_at, "the file is looked at again")
+    for _ in range(5):
+        assert fetch(url) == (200, content(1))
+    found = node.metric("eliop2p_corrupt_chunks_total")
+    node.end()
+    node.start()
+    assert fetch(url) == (200, content(1))
+    assert found + node.metric("eliop2p_corrupt_chunks_total") == 1
 
 
 def test_every_flip_is_found(node: OneNode, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,11 @@ class FakeHeld:
         """
         return "memory" if chunk_id in self.chunks else ""
 
+    def used(self, chunk_id: ChunkId) -> None:
+        """
+        Count nothing.
+        """
+
     def inspect(self, chunk_id: ChunkId) -> Deferred[IChunkHandle | None]:
         """
         Open a chunk.

@@ -154,6 +154,12 @@ class Checks:
             return -1
         return fd
 
+    def is_unchanged(self, fd: int, name: ChunkName) -> bool:
+        """
+        Tell whether an open file need not be read through; does not wait for the disk.
+        """
+        return self._is_known(fd, name, _version_of(fd))
+
     def _remember(self, name: ChunkName, version: _Version) -> None:
         with self._lock:
             self._versions[name.chunk_id] = version

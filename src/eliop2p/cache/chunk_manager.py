@@ -44,6 +44,12 @@ the kernel then refers to its pages and copies nothing. Opening the file costs a
 as copying some 100 KiB.
 """
 
+VIEWED_BYTES = 32 * 1024
+"""
+From which length on a part of a chunk in memory is shown in its file. A file that is
+open already costs no more than a system call for the head.
+"""
+
 _PARTS = 4
 """
 Parts of chunks take at most this part of the memory for chunks in flight, besides it.
@@ -165,10 +171,20 @@ class ChunkManager:
         if self._views is None:
             return None
         span = self._views.view(chunk_id, start, stop)
-        if span is not None:
-            self.hits_memory += 1
-            self._source.opened(chunk_id)
+        if span is None:
+            return None
+        self.used(chunk_id)
+        if self._paged is not None and stop - start >= VIEWED_BYTES:
+            digest = self._memory.digest_of(chunk_id)
+            return self._paged.view(chunk_id, digest, start, stop) or span
         return span
+
+    def used(self, chunk_id: ChunkId) -> None:
+        """
+        Count that a chunk was used that had been shown before.
+        """
+        self.hits_memory += 1
+        self._source.opened(chunk_id)
 
     def where(self, chunk_id: ChunkId) -> str:
         """

@@ -8,7 +8,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from eliop2p.base.errors import CorruptChunk
 from eliop2p.cache.disk_ceiling import Ceiling
 from eliop2p.cache.disk_handle import DiskEntry, close_unwanted
 from eliop2p.cache.disk_inventory import Inventory
@@ -21,6 +20,7 @@ from eliop2p.cache.files import ChunkFiles
 from eliop2p.cache.health import Health
 from eliop2p.cache.holdings import Holdings
 from eliop2p.cache.layout import ChunkName, size_on_disk
+from eliop2p.cache.open_files import OpenFiles
 from eliop2p.cache.policies import make_holdings
 from eliop2p.cache.scrub import Scrubber
 from eliop2p.cache.sync import GroupSync
@@ -38,6 +38,7 @@ from eliop2p.interfaces import (
 )
 from eliop2p.model.chunk import Chunk, ChunkId, Digest
 from eliop2p.model.ranges import Interval
+from eliop2p.model.span import FileSpan
 
 
 @implementer(ICacheBackend, IPagedChunks, IPartialChunks, IReplicaAware)
@@ -71,19 +72,20 @@ class DirectoryBackend:
         self._writing: set[ChunkId] = set()
         self._stopping = False
         self._largest = 0
-        self._corrupt_scrubbed = 0
         self._health = Health(str(files.root), clock, self._probe)
         self._ceiling = Ceiling(files, settings.capacity, worker)
+        self._open_files = OpenFiles(files, clock.seconds)
         self._shelf = Shelf(
             files,
             holdings=self._holdings,
             ceiling=self._ceiling,
             worker=worker,
             health=self._health,
+            open_files=self._open_files,
             dropped=dropped,
         )
         self._partials = Partials(files, self._shelf, worker, settings.capacity)
-        self._readers = Readers(files, self._shelf, worker)
+        self._readers = Readers(files, self._shelf, self._open_files, worker)
         self._recency = Recency(files, self._shelf, worker, clock)
         self._survey = Survey(
             files,
@@ -103,8 +105,8 @@ class DirectoryBackend:
             worker,
             clock,
             rate=settings.scrub_rate,
-            wanted=self._is_to_scrub,
-            failed=self._scrubbed_badly,
+            wanted=self._readers.is_to_scrub,
+            failed=lambda *bad: self._tasks.run(self._readers.drop_bad(*bad)),
         )
 
     @property
@@ -171,6 +173,20 @@ class DirectoryBackend:
             self._recency.touch(entry)
         return handle
 
+    def view(
+        self, chunk_id: ChunkId, digest: Digest | None, start: int, stop: int
+    ) -> FileSpan | None:
+        """
+        Show a part of a chunk that the page cache holds.
+        """
+        entry = self._holdings.get(chunk_id)
+        if entry is None or entry.digest != digest:
+            return None
+        span = self._readers.view(entry, start, stop)
+        if span is not None:
+            self._recency.touch(entry)
+        return span
+
     def put(
         self, chunk_id: ChunkId, data: memoryview, digest: Digest
     ) -> Deferred[bool]:
@@ -209,7 +225,7 @@ class DirectoryBackend:
             self._health.trouble,
             self._scrubber.bytes,
             self._readers.corrupt,
-            self._corrupt_scrubbed,
+            self._readers.corrupt_scrubbed,
             len(self._partials),
         )
 
@@ -272,6 +288,7 @@ class DirectoryBackend:
         await self._tasks.idle()
         await self._sync.flush()
         await self._recency.close()
+        self._open_files.close_all()
         if self._survey.inventory.complete and not self._health.gone:
             try:
                 await self._shelf.settle()
@@ -380,21 +397,3 @@ class DirectoryBackend:
         self._shelf.take_out((entry,))
         await self._shelf.unlink((entry,))
         return True
-
-    # --- scrubbing
-
-    def _is_to_scrub(self, name: ChunkName) -> bool:
-        entry = self._holdings.get(name.chunk_id)
-        return entry is not None and entry.digest == name.digest and not entry.pins
-
-    def _scrubbed_badly(
-        self, name: ChunkName, error: CorruptChunk | OSError
-    ) -> Deferred[None]:
-        return self._tasks.run(self._drop_bad(name, error))
-
-    async def _drop_bad(self, name: ChunkName, error: CorruptChunk | OSError) -> None:
-        entry = self._holdings.get(name.chunk_id)
-        if entry is None or entry.digest != name.digest:
-            return
-        if await self._readers.unreadable(entry, error):
-            self._corrupt_scrubbed += 1

@@ -13,7 +13,7 @@ from eliop2p.base.errors import LocalProtocolError
 from eliop2p.cache.holdings import Entry
 from eliop2p.cache.layout import ChunkName
 from eliop2p.interfaces import IChunkHandle
-from eliop2p.model.span import FileSpan, Span
+from eliop2p.model.span import FileSpan, Span, Validity
 
 
 @attrs.define(eq=False)
@@ -23,12 +23,15 @@ class DiskEntry(Entry):
 
     Attributes:
         fd: Its file while that is open and checked, else -1.
+        valid: For how long the file need not be looked at again, None when it has to
+            be.
         waiting: Who waits for the file to be checked; None when nobody checks it.
         uses: How often it has been used.
         synced: Whether it is known to survive a power failure.
     """
 
     fd: int = -1
+    valid: Validity | None = None
     waiting: "list[Deferred[None]] | None" = None
     uses: int = 0
     synced: bool = False
@@ -40,10 +43,19 @@ class DiskEntry(Entry):
         """
         return ChunkName(self.chunk_id, self.length, self.digest)
 
+    def withdraw(self) -> None:
+        """
+        Let nobody use the file any more who does not have the chunk open.
+        """
+        if self.valid is not None:
+            self.valid.end()
+            self.valid = None
+
     def close_file(self) -> None:
         """
         Close the file if it is open.
         """
+        self.withdraw()
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

@@ -12,7 +12,10 @@ from eliop2p.cache.disk_claim import DirectoryGone
 from eliop2p.cache.disk_handle import DiskEntry, DiskHandle
 from eliop2p.cache.disk_shelf import Shelf
 from eliop2p.cache.files import ChunkFiles
+from eliop2p.cache.layout import ChunkName
+from eliop2p.cache.open_files import OpenFiles
 from eliop2p.interfaces import IChunkHandle, IWorker
+from eliop2p.model.span import FileSpan
 
 _log = Logger()
 
@@ -28,19 +31,29 @@ class Readers:
 
     Attributes:
         open_handles: How many handles have not been closed.
-        corrupt: How many chunks were found damaged.
+        corrupt: How many chunks were found damaged when they were opened.
+        corrupt_scrubbed: How many besides.
 
     Args:
         files: The directory.
         shelf: The chunks.
+        open_files: Those that are open.
         worker: Where files are read.
     """
 
-    def __init__(self, files: ChunkFiles, shelf: Shelf, worker: IWorker) -> None:
+    def __init__(
+        self,
+        files: ChunkFiles,
+        shelf: Shelf,
+        open_files: OpenFiles,
+        worker: IWorker,
+    ) -> None:
         self.open_handles = 0
         self.corrupt = 0
+        self.corrupt_scrubbed = 0
         self._files = files
         self._shelf = shelf
+        self._open_files = open_files
         self._worker = worker
 
     async def open(self, entry: DiskEntry) -> IChunkHandle | None:
@@ -64,13 +77,18 @@ class Readers:
         """
         Open a chunk that is held if nothing has to come from the disk for it.
         """
-        if entry.fd < 0 and entry.waiting is None:
-            entry.fd = self._files.open_at_once(entry.name)
-        if entry.fd < 0:
+        if self._open_files.descriptor(entry) < 0:
             return None
         self._shelf.holdings.pin(entry)
         self.open_handles += 1
         return DiskHandle(entry, self._closed)
+
+    def view(self, entry: DiskEntry, start: int, stop: int) -> FileSpan | None:
+        """
+        Show a part of a chunk that is held if nothing has to come from the disk for it.
+        """
+        fd = self._open_files.descriptor(entry)
+        return None if fd < 0 else FileSpan(fd, start, stop - start, entry.valid)
 
     async def unreadable(self, entry: DiskEntry, error: CorruptChunk | OSError) -> bool:
         """
@@ -92,6 +110,23 @@ class Readers:
         )
         await self._shelf.drop((entry,))
         return not isinstance(error, FileNotFoundError)
+
+    def is_to_scrub(self, name: ChunkName) -> bool:
+        """
+        Tell whether a file is a chunk that is held and not being read.
+        """
+        entry = self._shelf.holdings.get(name.chunk_id)
+        return entry is not None and entry.digest == name.digest and not entry.pins
+
+    async def drop_bad(self, name: ChunkName, error: CorruptChunk | OSError) -> None:
+        """
+        Drop a chunk that was found damaged without having been opened.
+        """
+        entry = self._shelf.holdings.get(name.chunk_id)
+        if entry is None or entry.digest != name.digest:
+            return
+        if await self.unreadable(entry, error):
+            self.corrupt_scrubbed += 1
 
     async def _descriptor(self, entry: DiskEntry) -> None:
         if entry.waiting is not None:

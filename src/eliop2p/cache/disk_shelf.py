@@ -14,6 +14,7 @@ from eliop2p.cache.files import Begun, ChunkFiles, ShortOfSpace
 from eliop2p.cache.health import Health
 from eliop2p.cache.holdings import Holdings
 from eliop2p.cache.layout import ChunkName, size_on_disk
+from eliop2p.cache.open_files import OpenFiles
 from eliop2p.interfaces import IWorker
 from eliop2p.model.chunk import ChunkId
 
@@ -38,6 +39,7 @@ class Shelf:
         ceiling: What the directory does not exceed.
         worker: Where files are removed.
         health: Told when that fails.
+        open_files: Keeps files open.
         dropped: Told of chunks that are evicted, corrupt or have vanished.
 
     Attributes:
@@ -53,6 +55,7 @@ class Shelf:
         ceiling: Ceiling,
         worker: IWorker,
         health: Health,
+        open_files: OpenFiles,
         dropped: Callable[[ChunkId], None],
     ) -> None:
         self.holdings = holdings
@@ -63,6 +66,7 @@ class Shelf:
         self._ceiling = ceiling
         self._worker = worker
         self._dropped = dropped
+        self._open_files = open_files
         self._room = DeferredLock()
 
     async def reserve(self, size: int) -> bool:
@@ -144,6 +148,7 @@ class Shelf:
         Forget chunks; their bytes count until :meth:`unlink` is done.
         """
         for entry in entries:
+            entry.withdraw()
             self.holdings.pin(entry)
             self.holdings.remove(entry)
             self.leaving.add(entry.chunk_id)
@@ -173,14 +178,15 @@ class Shelf:
 
     def unpin(self, entry: DiskEntry) -> None:
         """
-        Let go of a chunk; its file is closed when nobody else uses it.
+        Let go of a chunk, whose file may stay open for others.
         """
         if entry.pins > 1 or entry.fd < 0:
             self.holdings.unpin(entry)
         elif entry.held:
-            entry.close_file()
             self.holdings.unpin(entry)
+            self._open_files.keep(entry)
         else:
+            self._open_files.forget(entry)
             # This frees the blocks of a file that has no name any more: milliseconds.
             closing = self._worker.run(entry.close_file)
             closing.addErrback(lambda _: entry.close_file())

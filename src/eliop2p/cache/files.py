@@ -283,6 +283,12 @@ class ChunkFiles:
         """
         return self._checks.open_at_once(self.root / name.path, name)
 
+    def is_unchanged(self, fd: int, name: ChunkName) -> bool:
+        """
+        Tell whether an open chunk need not be checked again; does not block.
+        """
+        return self._checks.is_unchanged(fd, name)
+
     def verify(self, name: ChunkName) -> None:
         """
         Read a chunk through from the disk itself, and leave it out of the page cache.

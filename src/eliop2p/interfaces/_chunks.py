@@ -268,6 +268,11 @@ class IHeldChunks(Interface):
         Tell where a chunk is without touching it: ``memory``, ``disk``, or empty.
         """
 
+    def used(chunk_id: ChunkId) -> None:
+        """
+        Count that a chunk was used that had been shown before.
+        """
+
     def inspect(chunk_id: ChunkId) -> "Deferred[IChunkHandle | None]":
         """
         Open a chunk that a tier holds, without that being a reason to keep it longer.

@@ -13,7 +13,7 @@ from zope.interface import Attribute, Interface
 from eliop2p.interfaces._system import IWorker
 from eliop2p.model.chunk import Chunk, ChunkId, Digest
 from eliop2p.model.ranges import Interval
-from eliop2p.model.span import Span
+from eliop2p.model.span import FileSpan, Span
 
 
 @attrs.frozen
@@ -156,7 +156,8 @@ class IChunkViews(Interface):
 
         Returns:
             Its bytes, to be let go of before the reactor's next turn: who needs them
-            longer opens the chunk. None when it is not held.
+            longer opens the chunk. A span of a file may be used again as long as it is
+            valid. None when the chunk is not held.
         """
 
 
@@ -184,6 +185,23 @@ class IPagedChunks(Interface):
 
         Returns:
             None when it is not held, or might have to come from the disk.
+        """
+
+    def view(
+        chunk_id: ChunkId, digest: Digest | None, start: int, stop: int
+    ) -> FileSpan | None:
+        """
+        Show a part of a chunk, which counts as a use of it.
+
+        Args:
+            chunk_id: Which chunk.
+            digest: What its content must have.
+            start: Where the part begins in it.
+            stop: Where it ends, at most at its length.
+
+        Returns:
+            As :meth:`IChunkViews.view`; None also when the bytes might have to come
+            from the disk.
         """
 
 

@@ -36,6 +36,11 @@ What one connection gives to the kernel before others have theirs, in bytes. Mor
 starves them, much less costs processor time.
 """
 
+SCRAP = 64 * 1024
+"""
+What is not worth a system call or a turn of its own, in bytes.
+"""
+
 _NOW = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
 _NOW_AND_MORE = _NOW | getattr(socket, "MSG_MORE", 0)
 _EMPTY = memoryview(b"")
@@ -192,9 +197,11 @@ class SocketSender:
         if left == 0:
             self._release_held_back()
             return True
-        size = min(left, self._left_this_turn)
-        if size == 0:
+        if self._left_this_turn < SCRAP:
             return False
+        size = left
+        if left > self._left_this_turn + SCRAP:
+            size = self._left_this_turn
         try:
             taken = self._give(self._span, self._sent, size)
         except BlockingIOError:

@@ -12,6 +12,7 @@ from eliop2p.base.errors import ChunkUnavailable
 from eliop2p.http1.dates import http_date
 from eliop2p.interfaces import IBodySender, IHeldChunks
 from eliop2p.model.chunk import ChunkId, ObjectId
+from eliop2p.model.span import FileSpan, Span, Validity
 from eliop2p.model.trail import RequestTrail
 from eliop2p.model.trails import Trails
 from eliop2p.proxy.recording import what_happened
@@ -42,6 +43,8 @@ class Prepared:
         first_stop: Where what is sent at once ends in the chunk.
         opening: The head up to the id, as it is in this second.
         expires: When that second ends, in seconds since the epoch.
+        shown: The body in a file, as it was shown last; None when it is elsewhere.
+        valid: For how long that may be used.
     """
 
     record_id: ObjectId
@@ -57,12 +60,23 @@ class Prepared:
     first_stop: int = attrs.field(init=False)
     opening: bytes = attrs.field(init=False, default=b"")
     expires: float = attrs.field(init=False, default=0.0)
+    shown: FileSpan | None = attrs.field(init=False, default=None)
+    valid: Validity = attrs.field(init=False, default=Validity(0.0, 0.0))
 
     def __attrs_post_init__(self) -> None:
         """
         Work out what is needed each time.
         """
         self.first_stop = self.start + min(self.length, AT_ONCE)
+
+    def keep(self, body: Span) -> None:
+        """
+        Use a body again as long as that is possible.
+        """
+        if isinstance(body, FileSpan) and body.valid is not None:
+            self.shown, self.valid = body, body.valid
+        else:
+            self.shown = None
 
     def write(self, now: float) -> None:
         """

@@ -22,6 +22,7 @@ from eliop2p.http1.message import ResponseHead
 from eliop2p.interfaces import IBodySender, IChunkViews, IHeldChunks
 from eliop2p.model.ranges import Interval
 from eliop2p.model.record import ObjectRecord, Verdict
+from eliop2p.model.span import Span
 from eliop2p.model.trail import RequestTrail
 from eliop2p.model.trails import Trails
 from eliop2p.proxy.one_read import Read
@@ -100,6 +101,7 @@ class PreparedAnswers:
         self.used = 0
         self.given = 0
         self._view = views.view
+        self._used = held.used
         self._held = held
         self._records = records
         self._still = records.still
@@ -140,7 +142,7 @@ class PreparedAnswers:
         if found.since <= started < found.until and self._still(
             found.record_id, found.belief
         ):
-            body = self._view(found.chunk_id, found.start, found.first_stop)
+            body = self._body_of(found, started)
         if body is None:
             self.used -= self._table.pop(raw).size
             return None
@@ -164,6 +166,16 @@ class PreparedAnswers:
             if not self.given % _SETTLED_AFTER or self._trails.watcher is not None:
                 self._settle(trail, name, started, seconds)
         return ALL_SENT
+
+    def _body_of(self, found: Prepared, now: float) -> Span | None:
+        body, valid = found.shown, found.valid
+        if body is not None and valid.since <= now < valid.until:
+            self._used(found.chunk_id)
+            return body
+        shown = self._view(found.chunk_id, found.start, found.first_stop)
+        if shown is not None:
+            found.keep(shown)
+        return shown
 
     def _settle(
         self, trail: RequestTrail, name: bytes, started: float, seconds: float
