@@ -13,11 +13,7 @@ from zope.interface.verify import verifyObject
 from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.interfaces import IBodySender
 from eliop2p.model.span import FileSpan
-from eliop2p.net.copying_sender import TransportSender
-from eliop2p.net.sender import SocketSender
 from tests.net.loopback import End, open_descriptors, pair, turns
-
-AnySender = SocketSender | TransportSender
 
 SMALL = 64 * 1024
 """
@@ -56,13 +52,13 @@ class BodySenderPromises(TestCase):
 
     timeout = 20
 
-    def make(self, end: End) -> AnySender:
+    def make(self, end: End) -> IBodySender:
         """
         Make the sender under test for the accepted end of a connection.
         """
         raise NotImplementedError
 
-    async def ends(self, buffers: int = 0) -> tuple[AnySender, End, End]:
+    async def ends(self, buffers: int = 0) -> tuple[IBodySender, End, End]:
         """
         Connect, and give the sender, its end and the client's end.
         """
@@ -350,7 +346,7 @@ class BodySenderPromises(TestCase):
                 await client.wait_for(LARGE)
                 with tempfile.TemporaryFile() as empty:
                     failing = sender.send(FileSpan(empty.fileno(), 0, 1), False)
-                self.failureResultOf(failing, SpanUnreadable)
+                    await self.assertFailure(failing, SpanUnreadable)
                 ours.connection.abortConnection()
             else:
                 ours.connection.loseConnection()
