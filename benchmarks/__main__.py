@@ -12,9 +12,7 @@ import datetime as dt
 import json
 import os
 import platform
-import shutil
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +20,7 @@ from pathlib import Path
 import attrs
 
 from benchmarks import p2p_pair
+from benchmarks.apart import go_apart, is_apart
 from benchmarks.bars import Bar, draw
 from benchmarks.hits import (
     NGINX,
@@ -39,23 +38,6 @@ from benchmarks.waiting import allow_descriptors, idle_kib, p99_while_filling
 
 PARTS = ("hits", "idle", "latency", "p2p")
 IDLE = 5000
-
-_APART = "BENCHMARKS_APART"
-
-
-def _go_apart() -> None:
-    """
-    Run again in a network namespace, if that can be had.
-    """
-    if os.environ.get(_APART) or os.geteuid() or not shutil.which("unshare"):
-        return
-    script = (
-        "ip link set lo up && "
-        "sysctl -qw net.ipv4.tcp_congestion_control=reno || exit 1; "
-        f"export {_APART}=1; exec {sys.executable} -m benchmarks "
-        '"$@"'
-    )
-    os.execvp("unshare", ["unshare", "--net", "sh", "-c", script, "sh", *sys.argv[1:]])
 
 
 def _ratios(rows: list[Row], server: str) -> list[Bar]:
@@ -104,7 +86,7 @@ def run(directory: Path, given: argparse.Namespace) -> dict[str, object]:
         "machine": f"{platform.processor() or platform.machine()}, "
         f"{os.cpu_count()} cores, Linux {platform.release()}",
         "python": platform.python_version(),
-        "apart": bool(os.environ.get(_APART)),
+        "apart": is_apart(),
         "load": os.getloadavg(),
     }
     if "p2p" in given.parts:
@@ -163,7 +145,7 @@ def main() -> None:
     parser.add_argument("--json", help="file for all that was measured")
     parser.add_argument("--svg", help="file for a plot of the hits")
     given = parser.parse_args()
-    _go_apart()
+    go_apart("benchmarks")
     allow_descriptors(32_768)
     with tempfile.TemporaryDirectory(prefix="eliop2p-bench-") as directory:
         found = run(Path(directory), given)
