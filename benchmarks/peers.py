@@ -23,9 +23,9 @@ http {{
 """
 
 _CACHE = """
-worker_processes 1;
+worker_processes {workers};
 daemon off;
-master_process off;
+master_process {master};
 error_log {directory}/cache-error.log;
 pid {directory}/cache.pid;
 events {{ worker_connections 8192; }}
@@ -50,24 +50,34 @@ http {{
 
 class Nginx:
     """
-    One nginx worker, as a store of static files or as a slicing cache in front of one.
+    nginx, as a store of static files or as a slicing cache in front of one.
 
     Attributes:
         port: Where it listens.
     """
 
-    def __init__(self, directory: Path, root: Path | None, store: int) -> None:
+    def __init__(
+        self, directory: Path, root: Path | None, store: int, *, workers: int = 1
+    ) -> None:
         """
         Args:
             directory: Where it keeps what it needs.
             root: The files to serve; None for a cache.
             store: The port of the store that a cache stands in front of.
+            workers: How many processes serve, for a cache.
         """
         (self.port,) = free_ports(1)
         text = _CACHE if root is None else _STORE
         config = directory / f"nginx-{self.port}.conf"
         config.write_text(
-            text.format(directory=directory, root=root, port=self.port, store=store)
+            text.format(
+                directory=directory,
+                root=root,
+                port=self.port,
+                store=store,
+                workers=workers,
+                master="off" if workers == 1 else "on",
+            )
         )
         binary = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
         if binary is None:

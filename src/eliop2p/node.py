@@ -67,6 +67,9 @@ class Node(MultiService):
         self._config = config
         self._world = world
         self._started = world.clock.seconds()
+        if world.workers is not None:
+            # Before all that needs them, since it is stopped in the reverse order.
+            world.workers.setServiceParent(self)
         self._ready = False
         self._directory = usable_directory(
             config.general.data_dir, "[general] data_dir"
@@ -139,6 +142,7 @@ class Node(MultiService):
                 self.swarm,
                 world.clock.seconds,
                 self._tunnels,
+                world.workers,
             ),
         )
 

@@ -16,6 +16,7 @@ from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.swarm import Swarm
 from eliop2p.planes import Steered
 from eliop2p.proxy.tunnel import Tunnels
+from eliop2p.workers.pool import Workers
 
 
 @attrs.frozen
@@ -34,6 +35,7 @@ class Counted:
     swarm: Swarm
     seconds: Callable[[], float]
     tunnels: Tunnels
+    workers: Workers | None
 
 
 def observe_node(metrics: Metrics, node: Counted) -> None:
@@ -58,6 +60,8 @@ def observe_node(metrics: Metrics, node: Counted) -> None:
     show("tunnels", lambda: node.tunnels.open_count)
     show("members", lambda: len(node.members.current().peers))
     show("control_plane_up", lambda: node.control.state is PlaneState.REGISTERED)
+    if node.workers is not None:
+        _observe_workers(metrics, node.workers)
     _observe_gossip(metrics, node.gossip)
     _observe_replication(metrics, node.steered)
     _observe_swarm(metrics, node)
@@ -66,6 +70,12 @@ def observe_node(metrics: Metrics, node: Counted) -> None:
         _observe_tier(metrics, node, tier)
     if "disk" in node.chunks.usage():
         _observe_disk(metrics, lambda: node.chunks.usage()["disk"])
+
+
+def _observe_workers(metrics: Metrics, workers: Workers) -> None:
+    metrics.observe("eliop2p_workers", {}, lambda: workers.ready)
+    metrics.observe("eliop2p_worker_bytes_total", {}, lambda: workers.sent)
+    metrics.observe("eliop2p_worker_restarts_total", {}, lambda: workers.restarts)
 
 
 def _observe_gossip(metrics: Metrics, gossip: Gossip) -> None:

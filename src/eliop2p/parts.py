@@ -28,6 +28,7 @@ from eliop2p.interfaces import (
 )
 from eliop2p.model.chunk import ChunkId
 from eliop2p.model.trails import Trails
+from eliop2p.workers.pool import Workers
 
 
 @attrs.frozen
@@ -43,6 +44,7 @@ class Surroundings:
         make_sender: Makes the outgoing side of a client's connection.
         rng: Randomness for choices and names.
         nonce: 32 bytes that nobody can guess.
+        workers: Processes that send for the node, to be run; None for none.
     """
 
     clock: IReactorTime
@@ -52,6 +54,7 @@ class Surroundings:
     make_sender: Callable[[IStreamTransport], IBodySender]
     rng: random.Random
     nonce: Callable[[], bytes]
+    workers: Workers | None = None
 
 
 def make_chunks(

@@ -5,10 +5,16 @@ The command line of a node: ``twist eliop2p`` and ``twistd eliop2p``.
 import os
 import random
 import resource
+import sys
 from typing import ClassVar
 
 from twisted.application.service import IService
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import (
+    IReactorFDSet,
+    IReactorFromThreads,
+    IReactorProcess,
+    IReactorTime,
+)
 from twisted.python.usage import UsageError
 from twisted.web.client import Agent, HTTPConnectionPool
 
@@ -23,6 +29,8 @@ from eliop2p.net.tls import trusting_policy
 from eliop2p.net.worker import ThreadWorker
 from eliop2p.node import Node
 from eliop2p.parts import Surroundings
+from eliop2p.workers.pool import Workers, spawn_with
+from eliop2p.workers.sender import carried_by
 
 _SECTIONS = (
     *("general", "proxy", "cache", "p2p"),
@@ -70,6 +78,24 @@ Disk and hashing: what blocks at one time.
 """
 
 
+def _make_workers(count: int, reactor: object) -> Workers | None:
+    """
+    Make the processes that send besides the node.
+
+    Raises:
+        StartError: The platform has no way to give sockets to them.
+    """
+    if count == 1:
+        return None
+    if sys.platform != "linux":
+        raise StartError(
+            f"[proxy] workers = {count} needs Linux, and this is {sys.platform}: "
+            "set it to 1"
+        )
+    spawn = spawn_with(IReactorProcess(reactor))
+    return Workers(count - 1, spawn, IReactorFDSet(reactor), IReactorTime(reactor))
+
+
 def makeService(options: Options) -> IService:
     """
     Make the service of a node.
@@ -89,6 +115,7 @@ def makeService(options: Options) -> IService:
         policy = trusting_policy(
             config.control_plane.ca_file, "[control_plane] ca_file"
         )
+        workers = _make_workers(config.proxy.workers, reactor)
         node = Node(
             config,
             Surroundings(
@@ -96,9 +123,12 @@ def makeService(options: Options) -> IService:
                 network=ReactorNetwork(reactor, ca_file=config.storage.ca_file),
                 worker=worker,
                 agent=Agent(reactor, policy, pool=HTTPConnectionPool(reactor)),
-                make_sender=lambda transport: make_sender(transport, reactor),
+                make_sender=carried_by(
+                    workers, lambda transport: make_sender(transport, reactor)
+                ),
                 rng=random.SystemRandom(),
                 nonce=lambda: os.urandom(32),
+                workers=workers,
             ),
         )
     except StartError as error:

@@ -101,6 +101,12 @@ class ProxyConfig:
     max_connections: int = declare(
         kinds.integer(1, 1_000_000), "4096", "Client connections at one time."
     )
+    workers: int = declare(
+        kinds.integer(1, 64),
+        "1",
+        "Processes that send to clients, the node itself included; more than one needs "
+        "Linux.",
+    )
     forward: bool = declare(
         kinds.SWITCH,
         "on",

@@ -104,6 +104,25 @@ TABLE: tuple[MetricInfo, ...] = (
         "Bytes passed through CONNECT tunnels: up to the store, down to the client.",
     ),
     MetricInfo(
+        "eliop2p_workers",
+        "gauge",
+        (),
+        "Processes that send for the node at this moment, besides itself.",
+    ),
+    MetricInfo(
+        "eliop2p_worker_bytes_total",
+        "counter",
+        (),
+        "Body bytes that such processes sent, which are counted among the served ones, "
+        "too.",
+    ),
+    MetricInfo(
+        "eliop2p_worker_restarts_total",
+        "counter",
+        (),
+        "Such processes that ended and had to be replaced.",
+    ),
+    MetricInfo(
         "eliop2p_integrity_total",
         "counter",
         ("outcome",),

@@ -1,0 +1,3 @@
+"""
+Processes that carry bytes for a node: it decides, they send.
+"""

@@ -1,0 +1,232 @@
+"""
+The outgoing side of a client's connection whose large bodies worker processes send.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionLost
+from twisted.internet.tcp import Connection
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
+from eliop2p.interfaces import IBodySender, IStreamTransport
+from eliop2p.model.span import FileSpan, Span
+from eliop2p.net.copying_sender import explain_fault
+from eliop2p.net.sender import SocketSender
+from eliop2p.workers.accounts import bytes_given
+from eliop2p.workers.pool import Workers
+from eliop2p.workers.process import Ended
+
+CARRIED_BYTES = 1024 * 1024
+"""
+From which length on parts of files are worth being handed to another process.
+"""
+
+
+@implementer(IBodySender)
+class CarriedSender:
+    """
+    Hands large parts of files to worker processes, and does the rest itself.
+
+    A worker writes to the very socket, and nobody else does while it has something to
+    send. When it dies the kernel's own count tells how far it has come, so that the
+    client gets the next byte from elsewhere and notices nothing.
+
+    Args:
+        inner: What sends the rest.
+        transport: The connection.
+        workers: The worker processes.
+    """
+
+    def __init__(
+        self, inner: SocketSender, transport: Connection, workers: Workers
+    ) -> None:
+        self._inner = inner
+        self._transport = transport
+        self._socket: socket.socket = transport.getHandle()
+        self._workers = workers
+        self._carried = 0
+        self._span = FileSpan(-1, 0, 0)
+        self._sent = 0
+        self._given_before = 0
+        self._stop: Callable[[], None] | None = None
+        self._pending: Deferred[None] | None = None
+        self._closed = False
+
+    @property
+    def bytes_sent(self) -> int:
+        """
+        What the kernel has taken so far.
+        """
+        sent = self._inner.bytes_sent + self._carried
+        return sent if self._stop is None else sent + max(self._given_since(), 0)
+
+    def send(self, span: Span, more: bool) -> Deferred[None]:
+        """
+        See :meth:`IBodySender.send`. Cancelling it aborts the connection.
+
+        Raises:
+            LocalProtocolError: The previous send has not ended.
+            SpanUnreadable: The file is shorter than its span or cannot be read (in the
+                Deferred); the connection stays as it is.
+        """
+        if self._pending is not None:
+            raise LocalProtocolError("a send is pending")
+        if self._closed:
+            return fail(ConnectionLost("the sender is closed"))
+        if more or not isinstance(span, FileSpan) or len(span) < CARRIED_BYTES:
+            return self._inner.send(span, more)
+        if not self._hand_over(span):
+            return self._send_here(span)
+        self._span, self._sent = span, 0
+        self._pending = Deferred(self._cancelled)
+        return self._pending
+
+    def offer(self, head: bytes, body: Span) -> int:
+        """
+        See :meth:`IBodySender.offer`.
+        """
+        return 0 if self._pending is not None else self._inner.offer(head, body)
+
+    def close(self) -> None:
+        """
+        See :meth:`IBodySender.close`. The transport stays as it is.
+        """
+        if self._closed:
+            return
+        pending = self._let_go()
+        if pending is not None:
+            pending.errback(ConnectionLost("the sender was closed"))
+
+    # --- inside
+
+    def _hand_over(self, span: FileSpan) -> bool:
+        if self._socket.fileno() < 0:
+            return False
+        self._given_before = bytes_given(self._socket)
+        self._stop = self._workers.carry(self._socket.fileno(), span, self._ended)
+        return self._stop is not None
+
+    def _send_here(self, span: FileSpan) -> Deferred[None]:
+        workers, length = self._workers, len(span)
+
+        def sent(result: Failure | None) -> Failure | None:
+            workers.here -= length
+            return result
+
+        workers.here += length
+        return self._inner.send(span, False).addBoth(sent)
+
+    def _given_since(self) -> int:
+        """
+        Count what a worker has given to the kernel; negative when nobody can tell any
+        more.
+        """
+        if self._socket.fileno() < 0:
+            return -1
+        return bytes_given(self._socket) - self._given_before
+
+    def _ended(self, ended: Ended) -> None:
+        """
+        A worker has sent what it could.
+        """
+        left = len(self._span) - self._sent
+        taken = self._given_since() if ended.taken is None else ended.taken
+        self._stop = None
+        if not 0 <= taken <= left:
+            self._abort(ConnectionLost("the connection was reset"))
+            return
+        self._sent += taken
+        self._carried += taken
+        if taken == left:
+            self._end(None)
+        elif ended.error == errno.EMFILE:
+            # The worker has too many descriptors open to be given another.
+            self._finish_here()
+        elif ended.error:
+            fault = OSError(ended.error, os.strerror(ended.error))
+            reason = explain_fault(fault, self._span, self._sent)
+            self._fail(reason)
+        else:
+            self._go_on()
+
+    def _rest(self) -> FileSpan:
+        left = len(self._span) - self._sent
+        return FileSpan(self._span.fd, self._span.offset + self._sent, left)
+
+    def _go_on(self) -> None:
+        """
+        Have somebody else send the rest.
+        """
+        if not self._hand_over(self._rest()):
+            self._finish_here()
+
+    def _finish_here(self) -> None:
+        self._send_here(self._rest()).addCallbacks(self._end, self._failed_here)
+
+    def _failed_here(self, failure: Failure) -> None:
+        reason = failure.value
+        if isinstance(reason, SpanUnreadable):
+            reason = SpanUnreadable(str(reason), self._sent + reason.taken)
+        if not isinstance(reason, Exception):
+            failure.raiseException()
+        self._fail(reason)
+
+    def _fail(self, reason: Exception) -> None:
+        if isinstance(reason, SpanUnreadable):
+            pending, self._pending = self._pending, None
+            if pending is not None:
+                pending.errback(reason)
+        else:
+            self._abort(reason)
+
+    def _end(self, _result: None) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.callback(None)
+
+    def _cancelled(self, _pending: Deferred[None]) -> None:
+        self._abort(None)
+
+    def _abort(self, reason: Exception | None) -> None:
+        if not self._closed:
+            self._transport.abortConnection()
+            pending = self._let_go()
+            if pending is not None and reason is not None:
+                pending.errback(reason)
+
+    def _let_go(self) -> Deferred[None] | None:
+        self._closed = True
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            stop()
+        pending, self._pending = self._pending, None
+        self._inner.close()
+        return pending
+
+
+def carried_by(
+    workers: Workers | None, make: Callable[[IStreamTransport], IBodySender]
+) -> Callable[[IStreamTransport], IBodySender]:
+    """
+    Let worker processes help where they can.
+
+    Args:
+        workers: The worker processes; None for none.
+        make: Makes the outgoing side of a connection without them.
+    """
+    if workers is None:
+        return make
+
+    def make_carried(transport: IStreamTransport) -> IBodySender:
+        sender = make(transport)
+        if isinstance(sender, SocketSender) and isinstance(transport, Connection):
+            return CarriedSender(sender, transport, workers)
+        return sender
+
+    return make_carried

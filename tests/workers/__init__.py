@@ -1,0 +1,3 @@
+"""
+Tests for :mod:`eliop2p.workers`.
+"""
