@@ -4,7 +4,6 @@ Bits that flip on the disk of a node, and clients that read through it.
 
 import os
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,7 +53,16 @@ def files(node: OneNode) -> list[Path]:
     return [path for folder in FOLDERS for path in (root / folder).iterdir()]
 
 
-def test_flips_under_hits(node: OneNode) -> None:
+def now_on_disk(directory: Path) -> float:
+    """
+    Tell the time that a file gets which is written now.
+    """
+    path = directory / "written-now"
+    path.write_bytes(b"")
+    return path.stat().st_mtime
+
+
+def test_flips_under_hits(node: OneNode, tmp_path: Path) -> None:
     """
     A bit is flipped in the file of a chunk that clients are reading again and again:
     they get right bytes, and so do those who come after a restart.
@@ -69,8 +77,8 @@ def test_flips_under_hits(node: OneNode) -> None:
     with path.open("r+b") as file:
         file.seek(70_000)
         file.write(bytes([content(1)[70_000] ^ 1]))
-    looked_at = time.time() + LOOKED_AT
-    until(lambda: time.time() > looked_at, "the file is looked at again")
+    looked_at = path.stat().st_mtime + LOOKED_AT
+    until(lambda: now_on_disk(tmp_path) > looked_at, "the file is looked at again")
     for _ in range(5):
         assert fetch(url) == (200, content(1))
     found = node.metric("eliop2p_corrupt_chunks_total")

@@ -9,7 +9,7 @@ from eliop2p.wire.cluster_events import MAX_INLINED, Inlined
 from eliop2p.wire.codec import encode
 from eliop2p.wire.events import MAJOR, Get, Hello, Locate, Located, Verdict
 from eliop2p.wire.rules import Event
-from tests.p2p.chunk_requests import DIGEST, chunk_id
+from tests.p2p.chunk_requests import DIGEST, Taker, chunk_id
 from tests.p2p.test_protocol import ConnectionCase
 from tests.p2p.tiny_cluster import CHUNK, Cluster, chunks_of, content
 
@@ -73,9 +73,7 @@ class AnswerTests(ConnectionCase):
             self.establish()
             number = 9
             if request is not None:
-                got = self.connection.calls.get(
-                    request, lambda offset, data: None, lambda size: None
-                )
+                got = self.connection.calls.get(request, Taker())
                 got.addErrback(lambda _: None)
                 (asked,) = self.heard()
                 assert isinstance(asked, Get)
