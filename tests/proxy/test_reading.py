@@ -54,7 +54,7 @@ class Reading:
         self.length = chunk.length
         self.filled = chunk.length if filled else 0
         self.closed = 0
-        self._waiting: tuple[int, int, Deferred[Span]] | None = None
+        self._waiting: list[tuple[int, int, Deferred[Span]]] = []
 
     def read(self, offset: int, limit: int) -> Deferred[Span]:
         """
@@ -63,8 +63,8 @@ class Reading:
         assert not self.closed
         if offset < self.filled:
             return succeed(self._span(offset, limit))
-        result: Deferred[Span] = Deferred(lambda _: self._forget())
-        self._waiting = offset, limit, result
+        result: Deferred[Span] = Deferred()
+        self._waiting.append((offset, limit, result))
         return result
 
     def fill(self) -> None:
@@ -72,19 +72,16 @@ class Reading:
         Let all come.
         """
         self.filled = self.length
-        waiting = self._waiting
-        if waiting is not None:
-            self._forget()
-            waiting[2].callback(self._span(*waiting[:2]))
+        waiting, self._waiting = self._waiting, []
+        for offset, limit, result in waiting:
+            if not result.called:
+                result.callback(self._span(offset, limit))
 
     def close(self) -> None:
         """
         Count it.
         """
         self.closed += 1
-
-    def _forget(self) -> None:
-        self._waiting = None
 
     def _span(self, offset: int, limit: int) -> Span:
         start = self.chunk.start + offset
@@ -310,6 +307,22 @@ class ReaderTests(SynchronousTestCase):
             self.chunks.opened[index].fill()
         self.assertEqual(ahead[:4], [2, 4, 8, 12])
         self.assertEqual(max(ahead), MAX_AHEAD)
+
+    def test_others_while_it_waits(self) -> None:
+        """
+        While the client waits for a chunk, each of those behind it that comes makes
+        room for another; not while it is the client that is slow.
+        """
+        sending = self.send(0, 250)
+        self.assertEqual(self.chunks.indexes, [0, 1, 2])
+        self.chunks.opened[2].fill()
+        self.assertEqual(self.chunks.indexes, [0, 1, 2, 3])
+        self.sender.slow = True
+        self.chunks.opened[0].fill()
+        self.assertEqual(self.chunks.indexes, [0, 1, 2, 3, 4])
+        self.chunks.opened[1].fill()
+        self.assertEqual(self.chunks.indexes, [0, 1, 2, 3, 4])
+        sending.addErrback(lambda _: None).cancel()
 
     def test_window_shrinks(self) -> None:
         """

@@ -3,7 +3,8 @@ The body of an answer: chunks opened ahead of the client and sent in order.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -15,7 +16,7 @@ from eliop2p.model.ranges import Interval
 from eliop2p.model.trail import ChunkTrail
 from eliop2p.proxy.exchange import Exchange
 
-AHEAD = 8
+AHEAD = 12
 MAX_AHEAD = 12
 """
 How many chunks may be opened ahead of the one being sent. A client that has to wait for
@@ -39,18 +40,31 @@ MAX_SPAN = 8 * 1024 * 1024
 The most bytes handed to the sender in one go; it shares the processor by itself.
 """
 
+_T = TypeVar("_T")
+
 
 class _Ahead:
     """
     A chunk opened before its turn.
+
+    Args:
+        chunk: Which chunk.
+        reader: Opens it.
+        origin: The right to read it from the store.
+        came: Told when all of it has arrived, unless it was here from the start.
     """
 
     def __init__(
-        self, chunk: Chunk, reader: IChunkReader, origin: IChunkOrigin
+        self,
+        chunk: Chunk,
+        reader: IChunkReader,
+        origin: IChunkOrigin,
+        came: Callable[[], None],
     ) -> None:
         self.chunk = chunk
         self._reader = reader
         self._origin = origin
+        self._came = came
         self._failure: Failure | None = None
         self._reading: IChunkReading | None = None
         self._waiter: Deferred[None] | None = None
@@ -63,6 +77,10 @@ class _Ahead:
 
     def _opened(self, reading: IChunkReading) -> None:
         self._reading = reading
+        if not self.is_here:
+            last = reading.read(reading.length - 1, 1)
+            # Whoever sends the chunk hears of a failure.
+            last.addCallbacks(lambda _: self._came(), lambda _: None)
         self._wake()
 
     def _failed(self, failure: Failure) -> None:
@@ -160,6 +178,7 @@ class BodyReader:
         self._ahead: dict[int, _Ahead] = {}
         self._window = ahead
         self._waited = False
+        self._starved = False
 
     async def send(
         self, exchange: Exchange, part: Interval, begin: Callable[[], None]
@@ -204,6 +223,17 @@ class BodyReader:
         """
         if current not in self._ahead:
             self._open(current)
+        self._open_more()
+
+    def _came(self) -> None:
+        """
+        Open another chunk in place of one that has come, while the client waits for one
+        before it: the links would idle until that is here.
+        """
+        if self._starved:
+            self._open_more()
+
+    def _open_more(self) -> None:
         reach = OPEN_RATIO * (self._window + 1)
         while self._left and len(self._ahead) < reach:
             awaited = sum(not ahead.is_here for ahead in self._ahead.values())
@@ -219,7 +249,17 @@ class BodyReader:
     def _open(self, index: int) -> None:
         self._left.remove(index)
         chunk = self._layout.chunk(index)
-        self._ahead[index] = _Ahead(chunk, self._reader, self._origin)
+        self._ahead[index] = _Ahead(chunk, self._reader, self._origin, self._came)
+
+    async def _starving(self, awaited: Awaitable[_T]) -> _T:
+        """
+        Wait for what the client waits for.
+        """
+        self._starved = True
+        try:
+            return await awaited
+        finally:
+            self._starved = False
 
     async def _send_chunk(
         self,
@@ -229,7 +269,7 @@ class BodyReader:
         begin: Callable[[], None],
     ) -> None:
         began = exchange.seconds()
-        reading = await ahead.reading()
+        reading = await self._starving(ahead.reading())
         waited = exchange.seconds() - began
         chunk = ahead.chunk
         wanted = chunk.interval.intersect(part)
@@ -242,7 +282,7 @@ class BodyReader:
             else:
                 self._waited = True
                 began = exchange.seconds()
-                span = await came
+                span = await self._starving(came)
                 waited += exchange.seconds() - began
             if not exchange.begun:
                 begin()
