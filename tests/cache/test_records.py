@@ -134,6 +134,18 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(len(some), 2)
         self.assertEqual(self.successResultOf(self.store.below(b"bucke", b"", 9)), ())
 
+    def test_all_buckets(self) -> None:
+        """
+        Without a bucket, those records are found that were used last.
+        """
+        for number in range(5):
+            self.put(number)
+        self.successResultOf(self.store.get(object_of(1)))
+        found = self.successResultOf(self.store.below(b"", b"", 3))
+        self.assertEqual(
+            [name for name, _ in found], [object_of(1), object_of(4), object_of(3)]
+        )
+
     def test_damaged_file(self) -> None:
         """
         A file that is no database is put aside, and said so; all works without it.

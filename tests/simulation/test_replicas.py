@@ -92,6 +92,24 @@ class PinTests(ClusterCase):
         self.assertEqual(counts(cluster), [1, 3])
         self.assertEqual(cluster.store.sent, sent)
 
+    def test_hot_without_a_rule(self) -> None:
+        """
+        What is read often has as many replicas as the policy has for everything, and
+        keeps them; what is not has none made of it, and the store is not asked.
+        """
+        cluster = self.make_cluster(Plan(nodes=4, seed=6))
+        first, *_ = cluster.members
+        for path in (PATH, PINNED):
+            cluster.store.put(path, made_up(path, CHUNK))
+            cluster.read_all(path, [first])
+        sent = cluster.store.sent
+        for _ in range(150):
+            cluster.read_all(PATH, [first])
+        cluster.until(lambda: counts(cluster) == [1, 4], 200)
+        cluster.pass_time(120)
+        self.assertEqual(counts(cluster), [1, 4])
+        self.assertEqual(cluster.store.sent, sent)
+
     def test_too_few_nodes(self) -> None:
         """
         More replicas than there are nodes are not asked for, and nothing is moved

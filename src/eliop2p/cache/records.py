@@ -137,14 +137,20 @@ class _Table:
         Give some records of objects whose keys begin with a prefix; that is no use.
         """
         found: list[tuple[bytes, bytes]] = []
-        query = "SELECT object_id, record FROM objects WHERE bucket = ? AND key >= ?"
-        bounds = [bucket, prefix]
-        behind = _behind(prefix)
-        if behind:
-            query += " AND key < ?"
-            bounds.append(behind)
+        query = "SELECT object_id, record FROM objects"
+        bounds: list[bytes] = []
+        if bucket:
+            query += " WHERE bucket = ? AND key >= ?"
+            bounds += [bucket, prefix]
+            if behind := _behind(prefix):
+                query += " AND key < ?"
+                bounds.append(behind)
+        else:
+            query += " ORDER BY used DESC"
 
         def read(connection: sqlite3.Connection) -> None:
+            if not bucket:
+                self._write_uses(connection)
             found.extend(connection.execute(f"{query} LIMIT ?", (*bounds, limit)))
 
         self._do(read)

@@ -2,6 +2,8 @@
 Sees to it that there are as many replicas as the policy wants.
 """
 
+import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from twisted.application.service import Service
@@ -18,10 +20,10 @@ from eliop2p.control.adjusting import (
     plan_replicas,
 )
 from eliop2p.control.orders import ChunkRef, Kind
-from eliop2p.control.policy import Policy, Rule, split_prefix
+from eliop2p.control.policy import Policy, Rule, is_prefix, split_prefix
 from eliop2p.control.steering import ISteering
 from eliop2p.interfaces import ICatalog, IMembership, Registration
-from eliop2p.model.chunk import Layout
+from eliop2p.model.chunk import Layout, ObjectKey
 from eliop2p.model.peer import Membership
 
 ROUND_SECONDS = 30.0
@@ -43,6 +45,17 @@ CALM_SECONDS = 3600.0
 """
 Time without a change of members after which replicas may be given up: homes that are
 new do not know yet what is hot.
+"""
+
+LISTED_SECONDS = 120.0
+"""
+Time after which it is listed again what no rule is about: all nodes are asked for it.
+"""
+
+MAX_LOOKED_AT = 16_384
+"""
+Chunks that no rule is about of which the heat is looked at in one round; the next round
+goes on from there.
 """
 
 _CHUNKS_AT_ONCE = 256
@@ -80,6 +93,8 @@ class Adjuster(Service):
         self._membership = membership
         self._clock = clock
         self._changed_at = clock.seconds()
+        self._rest: deque[Layout] = deque()
+        self._listed_at = -math.inf
         self._next: IDelayedCall | None = None
         self._round: Deferred[None] | None = None
         membership.watch(self._changed)
@@ -147,8 +162,30 @@ class Adjuster(Service):
                     budget -= await self._adjust_object(policy, rule, layout)
                 if budget <= 0:
                     return
+        await self._adjust_rest(policy, budget)
 
-    async def _adjust_object(self, policy: Policy, rule: Rule, layout: Layout) -> int:
+    async def _adjust_rest(self, policy: Policy, budget: int) -> None:
+        """
+        Look at what no rule is about, which may be hot: some of it in each round.
+
+        Nothing of it is given up: the nodes that read it make room as they need it.
+        """
+        now = self._clock.seconds()
+        if not self._rest and now - self._listed_at >= LISTED_SECONDS:
+            self._listed_at = now
+            self._rest.extend(await self._catalog.objects(b"", b""))
+        left = MAX_LOOKED_AT
+        while self._rest and left > 0 and budget > 0:
+            layout = self._rest.popleft()
+            key = layout.key
+            if policy.rule_for(key.bucket, key.key) is None and _prefix_of(key):
+                left -= layout.count
+                budget -= await self._adjust_object(policy, None, layout)
+
+    async def _adjust_object(
+        self, policy: Policy, rule: Rule | None, layout: Layout
+    ) -> int:
+        prefix = _prefix_of(layout.key) if rule is None else rule.prefix
         ordered = given_up = 0
         for start in range(0, layout.count, _CHUNKS_AT_ONCE):
             stop = min(start + _CHUNKS_AT_ONCE, layout.count)
@@ -165,8 +202,9 @@ class Adjuster(Service):
                 if chunk.id in places
             ]
             plan = plan_replicas(policy, rule, held, tuple(live))
-            ordered += await self._give(plan, rule, Kind.REPLICATE)
-            given_up += await self._shrink(policy, rule, held)
+            ordered += await self._give(plan, prefix, Kind.REPLICATE)
+            if rule is not None:
+                given_up += await self._shrink(policy, rule, held)
         self.ordered += ordered
         self.given_up += given_up
         return ordered + given_up
@@ -177,10 +215,11 @@ class Adjuster(Service):
         """
         if self._clock.seconds() - self._changed_at < CALM_SECONDS:
             return 0
-        return await self._give(plan_evictions(policy, rule, held), rule, Kind.EVICT)
+        plan = plan_evictions(policy, rule, held)
+        return await self._give(plan, rule.prefix, Kind.EVICT)
 
     async def _give(
-        self, plan: Mapping[str, Sequence[ChunkRef]], rule: Rule, kind: Kind
+        self, plan: Mapping[str, Sequence[ChunkRef]], prefix: str, kind: Kind
     ) -> int:
         """
         Give the commands of a plan.
@@ -190,10 +229,21 @@ class Adjuster(Service):
         """
         count = 0
         now = self._clock.seconds()
-        for node_id, order in make_orders(plan, rule.prefix, now, kind):
+        for node_id, order in make_orders(plan, prefix, now, kind):
             await self._steering.order(node_id, order)
             count += len(order.chunks)
         return count
+
+
+def _prefix_of(key: ObjectKey) -> str:
+    """
+    Write which object it is; empty for one whose name is no text.
+    """
+    try:
+        prefix = f"s3://{key.bucket.decode()}/{key.key.decode()}"
+    except UnicodeDecodeError:
+        return ""
+    return prefix if is_prefix(prefix) else ""
 
 
 def _failed(failure: Failure) -> None:

@@ -21,7 +21,7 @@ anew.
 @attrs.frozen
 class Held:
     """
-    One chunk that a rule is about.
+    One chunk that is looked at.
 
     Attributes:
         chunk: The chunk.
@@ -34,7 +34,7 @@ class Held:
     heat: int
 
 
-def missing(policy: Policy, rule: Rule, held: Held, nodes: int) -> int:
+def missing(policy: Policy, rule: Rule | None, held: Held, nodes: int) -> int:
     """
     Tell how many replicas of a chunk are to be made. Of what nobody holds nothing can
     be made: it is read from the store when it is wanted.
@@ -73,14 +73,14 @@ def choose_targets(
 
 
 def plan_replicas(
-    policy: Policy, rule: Rule, chunks: Iterable[Held], nodes: Sequence[str]
+    policy: Policy, rule: Rule | None, chunks: Iterable[Held], nodes: Sequence[str]
 ) -> dict[str, list[ChunkRef]]:
     """
-    Plan the replicas that a rule asks for and that are not there.
+    Plan the replicas that a rule asks for, or the heat, and that are not there.
 
     Args:
         policy: The bounds.
-        rule: The rule.
+        rule: The rule; None where there is none.
         chunks: The chunks that it is about.
         nodes: The live nodes.
 

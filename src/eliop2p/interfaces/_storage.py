@@ -165,7 +165,7 @@ class IRecordStore(Interface):
         Give some of the records of a bucket's objects whose keys begin with a prefix.
 
         Args:
-            bucket: The bucket.
+            bucket: The bucket; empty for all of them, what was used last first.
             prefix: What keys begin with; empty for all of them.
             limit: The most records to give.
         """

@@ -196,7 +196,8 @@ class ICatalog(Interface):
     def objects(bucket: bytes, prefix: bytes) -> "Deferred[tuple[Layout, ...]]":
         """
         List the objects below a prefix that any member remembers; each version once.
-        Members that do not answer are left out.
+        Members that do not answer are left out. Without a bucket and a prefix, those of
+        all buckets that were used last.
         """
 
     def adopt(bucket: bytes, prefix: bytes) -> "Deferred[None]":

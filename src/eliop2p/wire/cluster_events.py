@@ -123,7 +123,7 @@ class ListObjects:
 
     Attributes:
         request_id: For the answer.
-        bucket: In which bucket.
+        bucket: In which bucket; empty for those of all that were used last.
         prefix: What their keys begin with.
         skip: How many to leave out, having been told of them.
     """
