@@ -100,13 +100,14 @@ class RequestHead(_Head):
             names: In lower case.
         """
         kept = tuple(item for item in self.headers if item[0].lower() not in names)
-        return attrs.evolve(self, headers=kept)
+        return RequestHead(self.method, self.target, kept, self.version)
 
     def adding(self, *headers: Header) -> "RequestHead":
         """
         Append headers.
         """
-        return attrs.evolve(self, headers=self.headers + headers)
+        added = self.headers + headers
+        return RequestHead(self.method, self.target, added, self.version)
 
 
 @attrs.frozen(slots=True)
@@ -141,10 +142,11 @@ class ResponseHead(_Head):
             names: In lower case.
         """
         kept = tuple(item for item in self.headers if item[0].lower() not in names)
-        return attrs.evolve(self, headers=kept)
+        return ResponseHead(self.status, self.reason, kept, self.version)
 
     def adding(self, *headers: Header) -> "ResponseHead":
         """
         Append headers.
         """
-        return attrs.evolve(self, headers=self.headers + headers)
+        added = self.headers + headers
+        return ResponseHead(self.status, self.reason, added, self.version)

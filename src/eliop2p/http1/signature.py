@@ -29,6 +29,8 @@ _QUERY_SIGNATURES = (b"x-amz-signature", b"x-oss-signature", b"signature")
 def _query(head: RequestHead) -> dict[bytes, bytes]:
     _, _, text = head.target.partition(b"?")
     parameters: dict[bytes, bytes] = {}
+    if not text:
+        return parameters
     for item in text.split(b"&"):
         name, _, value = item.partition(b"=")
         parameters.setdefault(unquote_to_bytes(name).lower(), unquote_to_bytes(value))

@@ -2,6 +2,8 @@
 Where a request is meant to go: the forms of its target, and Host.
 """
 
+from functools import lru_cache
+
 import attrs
 
 from eliop2p.base.errors import BadRequest
@@ -28,6 +30,7 @@ class Authority:
     port: int
 
 
+@lru_cache(256)
 def parse_authority(text: bytes, default_port: int) -> Authority:
     """
     Read ``host[:port]``.

@@ -3,6 +3,7 @@ Objects, their versions, and the chunks that they are cut into.
 """
 
 import hashlib
+from functools import lru_cache
 from typing import NewType
 
 import attrs
@@ -25,6 +26,19 @@ Digest = NewType("Digest", bytes)
 """
 
 MIB = 1024 * 1024
+
+
+_NAMED = 16
+"""
+How many of an object's first chunks are named only once.
+"""
+
+
+@lru_cache(1024)
+def _object_id(key: "ObjectKey") -> ObjectId:
+    return ObjectId(
+        _identity(b"object", key.store, key.bucket, key.key, key.version_id)
+    )
 
 
 def _identity(*parts: bytes) -> bytes:
@@ -58,9 +72,7 @@ class ObjectKey:
         """
         What the cluster calls the object.
         """
-        return ObjectId(
-            _identity(b"object", self.store, self.bucket, self.key, self.version_id)
-        )
+        return _object_id(self)
 
 
 @attrs.frozen
@@ -119,6 +131,9 @@ class Layout:
     key: ObjectKey
     version: ObjectVersion
     chunk_size: int
+    _named: dict[int, Chunk] = attrs.field(
+        init=False, factory=dict, eq=False, repr=False
+    )
 
     @property
     def count(self) -> int:
@@ -137,6 +152,9 @@ class Layout:
         Raises:
             IndexError: There is no such chunk.
         """
+        named = self._named.get(index)
+        if named is not None:
+            return named
         if not 0 <= index < self.count:
             raise IndexError(index)
         start = index * self.chunk_size
@@ -150,7 +168,10 @@ class Layout:
             *(b"%d" % number for number in (self.version.size, self.chunk_size, index)),
         )
         length = min(self.chunk_size, self.version.size - start)
-        return Chunk(ChunkId(name), index, start, length)
+        chunk = Chunk(ChunkId(name), index, start, length)
+        if index < _NAMED:
+            self._named[index] = chunk
+        return chunk
 
     def covering(self, interval: Interval) -> range:
         """

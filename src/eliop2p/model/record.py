@@ -4,6 +4,7 @@ What a node remembers of an object between two requests.
 
 import struct
 from enum import IntEnum
+from functools import cached_property, lru_cache
 
 import attrs
 
@@ -55,7 +56,7 @@ class ObjectRecord:
     whole: bool
     verdict: Verdict = Verdict.UNKNOWN
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
         """
         How the version is cut into chunks.
@@ -82,6 +83,7 @@ class ObjectRecord:
         return b"".join(parts)
 
 
+@lru_cache(256)
 def decode_record(data: bytes) -> ObjectRecord:
     """
     Read what :meth:`ObjectRecord.encode` wrote.

@@ -3,6 +3,7 @@ The heads of answers: what the store said, remembered and said again.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from xml.sax.saxutils import escape
 
 import attrs
@@ -181,6 +182,7 @@ def learn_settled(
     return learn(settled or plan, head, chunk_size)
 
 
+@lru_cache(256)
 def parse_kept(data: bytes) -> ResponseHead:
     """
     Read the head in a record.

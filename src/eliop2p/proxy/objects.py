@@ -160,7 +160,8 @@ class ObjectReads:
         plan = self._settle(read.plan, read.head, record.version.size)
         if plan is None or not (record.whole or plan.range is not None):
             return await self._first_read(read)
-        read = attrs.evolve(read, plan=plan)
+        if plan is not read.plan:
+            read = attrs.evolve(read, plan=plan)
         head = read.head.adding(*conditions(read.plan, record, kept))
         response = await self._trust.confirm(
             read.who,

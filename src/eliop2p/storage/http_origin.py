@@ -125,7 +125,10 @@ class HttpOrigin:
         body: IBodySource | None,
         interim: Callable[[ResponseHead], None] | None,
     ) -> IOriginResponse:
-        await self._slots.acquire()
+        if self._slots.tokens:
+            self._slots.tokens -= 1
+        else:
+            await self._slots.acquire()
         slot = _Slot(self._slots)
         try:
             return await self._exchange(head, body, interim, slot.free)
