@@ -43,6 +43,7 @@ from eliop2p.proxy.server import ProxyFactory, ProxyServer
 from eliop2p.proxy.service import ProxyService
 from eliop2p.proxy.tunnel import Tunnels
 from eliop2p.reported_source import ReportedSource
+from eliop2p.shared_answers import SharedAnswers
 from eliop2p.stores import make_stores
 
 _log = Logger()
@@ -266,10 +267,22 @@ class Node(MultiService):
         answer = service.answer
         if self.trails.on:
             answer = Recording(answer, self.trails, world.clock.seconds).answer
+        at_once = self.prepared.answer
+        if world.workers is not None:
+            shared = SharedAnswers(
+                *(self.prepared, world.workers, records),
+                held=self.chunks,
+                counted=self.chunks,
+                metrics=self.metrics,
+                trails=self.trails,
+                clock=world.clock,
+            )
+            shared.setServiceParent(self)
+            at_once = shared.answer
         factory = ProxyFactory(
             answer,
             world.make_sender,
-            at_once=self.prepared.answer,
+            at_once=at_once,
             metrics=self.metrics,
             clock=world.clock,
             rng=world.rng,

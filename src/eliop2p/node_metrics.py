@@ -75,6 +75,7 @@ def observe_node(metrics: Metrics, node: Counted) -> None:
 def _observe_workers(metrics: Metrics, workers: Workers) -> None:
     metrics.observe("eliop2p_workers", {}, lambda: workers.ready)
     metrics.observe("eliop2p_worker_bytes_total", {}, lambda: workers.sent)
+    metrics.observe("eliop2p_worker_requests_total", {}, lambda: workers.answered)
     metrics.observe("eliop2p_worker_restarts_total", {}, lambda: workers.restarts)
 
 

@@ -21,6 +21,7 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from eliop2p.base.config import NodeConfig, load_node_config
 from eliop2p.base.config_flags import flag_parameters, given_flags
 from eliop2p.base.errors import ConfigError, StartError
+from eliop2p.base.metrics import SECONDS
 from eliop2p.base.runner_log import logged_service
 from eliop2p.launch import PluginOptions, ThreadedService, start_failure
 from eliop2p.net.network import ReactorNetwork
@@ -93,7 +94,8 @@ def _make_workers(count: int, reactor: object) -> Workers | None:
             "set it to 1"
         )
     spawn = spawn_with(IReactorProcess(reactor))
-    return Workers(count - 1, spawn, IReactorFDSet(reactor), IReactorTime(reactor))
+    descriptors, clock = IReactorFDSet(reactor), IReactorTime(reactor)
+    return Workers(count - 1, spawn, descriptors, clock, bounds=SECONDS)
 
 
 def makeService(options: Options) -> IService:

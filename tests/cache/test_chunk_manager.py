@@ -16,6 +16,7 @@ from eliop2p.cache.admission import WINDOW, Residence, SecondUse
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.disk import DirectoryBackend
 from eliop2p.cache.files import ChunkFiles
+from eliop2p.cache.holdings import MOMENT
 from eliop2p.cache.layout import ChunkName
 from eliop2p.cache.memory import MemoryBackend
 from eliop2p.interfaces import (
@@ -200,6 +201,25 @@ class ManagerTests(SynchronousTestCase):
         self.assertEqual(self.manager.view(chunk_id, 10, 110), data[10:110])
         self.successResultOf(self.manager.drop(chunk_id))
         self.assertIsNone(self.manager.view(chunk_id, 10, 110))
+
+    def test_used_by_others(self) -> None:
+        """
+        Uses that others have made of a chunk keep it in memory and are counted, all of
+        them; those of a chunk that is gone are only counted.
+        """
+        for number in range(4):
+            self.fetch(number)
+        self.clock.advance(MOMENT)
+        self.source.opens.clear()
+        self.manager.used_elsewhere(made_up(0)[0], 100)
+        self.assertEqual(self.source.opens, 100 * [made_up(0)[0]])
+        self.fetch(4)
+        self.assertEqual(self.manager.where(made_up(0)[0]), "memory")
+        self.assertEqual(self.manager.where(made_up(1)[0]), "disk")
+        self.manager.used_elsewhere(made_up(1)[0], 5)
+        self.assertEqual(self.manager.where(made_up(1)[0]), "disk")
+        self.assertEqual(len(self.source.opens), 100)
+        self.assertEqual(self.manager.hits_memory, 105)
 
     def read_from(self, number: int, after: float) -> str:
         """

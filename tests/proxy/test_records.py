@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from eliop2p.interfaces import IObjectDirectory, IRecordStore
 from eliop2p.model.chunk import ObjectId, ObjectKey, ObjectVersion
-from eliop2p.model.record import ObjectRecord
+from eliop2p.model.record import ObjectRecord, Verdict
 from eliop2p.proxy.records import MAX_IN_MEMORY, Found, Records
 
 SIZE = 64
@@ -180,6 +180,30 @@ class RecordsTests(SynchronousTestCase):
         self.assertEqual(self.find(), NOTHING)
         self.assertEqual((self.disk.records, self.cluster.records), ({}, {}))
         self.successResultOf(self.records.forget(key().object_id))
+
+    def test_watched(self) -> None:
+        """
+        Who watches is told before anybody can act on it of an object of which something
+        else is believed, or nothing any more, or which is only on disk now.
+        """
+        told: list[tuple[ObjectId, bytes | None]] = []
+
+        def changed(record_id: ObjectId) -> None:
+            told.append((record_id, self.records.belief(record_id)))
+
+        self.records.watch(changed)
+        name = key().object_id
+        self.learn(record(etag=b'"1"'))
+        self.find()
+        self.assertEqual(told, [(name, record(etag=b'"1"').encode())])
+        self.records.set_verdict(name, record(etag=b'"1"').layout, Verdict.FAILED)
+        self.assertEqual(len(told), 2)
+        self.records.forget(name)
+        self.assertEqual(told[2:], [(name, None)])
+        half = MAX_IN_MEMORY // 2
+        for number in range(1, 3):
+            self.learn(record(number, length=half))
+        self.assertEqual(told[-1], (key(1).object_id, None))
 
     def test_of_another_object(self) -> None:
         """

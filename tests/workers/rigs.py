@@ -3,14 +3,16 @@ Workers without processes of their own.
 """
 
 import os
+import random
 import socket
 from typing import cast
 
 from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
-from twisted.internet.interfaces import IProcessTransport, IReactorFDSet
+from twisted.internet.interfaces import IProcessTransport, IReactorFDSet, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from eliop2p.workers.board import Board
 from eliop2p.workers.porter import Porter
 
 
@@ -20,12 +22,18 @@ class InnerWorker:
     """
 
     def __init__(
-        self, protocol: ProcessProtocol, channel: int, reactor: IReactorFDSet
+        self, protocol: ProcessProtocol, channel: int, board: int, reactor: object
     ) -> None:
         self.alive = True
         self.protocol = protocol
-        end = socket.socket(fileno=os.dup(channel))
-        self.porter = Porter(end, reactor, self.end)
+        self.porter = Porter(
+            socket.socket(fileno=os.dup(channel)),
+            Board(board),
+            cast("IReactorFDSet", reactor),
+            cast("IReactorTime", reactor),
+            rng=random.Random(3),
+            gone=self.end,
+        )
         protocol.transport = cast("IProcessTransport", self)
 
     def signalProcess(self, signal: str) -> None:  # noqa: N802
@@ -45,6 +53,8 @@ class InnerWorker:
             self.alive = False
             for carriage in list(self.porter._carried.values()):
                 carriage.stop()
+            for number in list(self.porter._desk._connections):
+                self.porter._desk.recall(number)
             self.porter._channel.close()
             self.protocol.processEnded(Failure(ProcessTerminated(signal=9)))
 
@@ -58,14 +68,16 @@ class InnerSpawn:
     """
 
     def __init__(self, reactor: object) -> None:
-        self._reactor = cast("IReactorFDSet", reactor)
+        self._reactor = reactor
         self.workers: list[InnerWorker] = []
 
-    def __call__(self, protocol: ProcessProtocol, channel: int) -> InnerWorker:
+    def __call__(
+        self, protocol: ProcessProtocol, channel: int, board: int
+    ) -> InnerWorker:
         """
         Start one.
         """
-        worker = InnerWorker(protocol, channel, self._reactor)
+        worker = InnerWorker(protocol, channel, board, self._reactor)
         self.workers.append(worker)
         return worker
 

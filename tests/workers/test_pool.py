@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.model.span import FileSpan
+from eliop2p.workers.board import Board
 from eliop2p.workers.channel import close_all
 from eliop2p.workers.messages import DIALECT, MAX_MESSAGE, Kind, Message, decode
 from eliop2p.workers.pool import (
@@ -42,7 +43,8 @@ class FakeWorker:
     says is written to it.
     """
 
-    def __init__(self, protocol: ProcessProtocol, channel: int) -> None:
+    def __init__(self, protocol: ProcessProtocol, channel: int, board: int) -> None:
+        self.board = Board(board)
         assert isinstance(protocol, WorkerProcess)
         self.protocol = protocol
         self.killed = False
@@ -109,7 +111,11 @@ class WorkersTests(SynchronousTestCase):
         self.clock = Clock()
         self.fakes: list[FakeWorker] = []
         self.workers = Workers(
-            2, self.spawn, cast("IReactorFDSet", QuietReactor()), self.clock
+            2,
+            self.spawn,
+            cast("IReactorFDSet", QuietReactor()),
+            self.clock,
+            bounds=(0.1, 1.0),
         )
         self.workers.startService()
         self.ended: list[Ended] = []
@@ -129,11 +135,11 @@ class WorkersTests(SynchronousTestCase):
             if fake.protocol._channel is not None:
                 fake.protocol._channel.close()
 
-    def spawn(self, protocol: ProcessProtocol, channel: int) -> FakeWorker:
+    def spawn(self, protocol: ProcessProtocol, channel: int, board: int) -> FakeWorker:
         """
         Start a worker.
         """
-        self.fakes.append(FakeWorker(protocol, channel))
+        self.fakes.append(FakeWorker(protocol, channel, board))
         return self.fakes[-1]
 
     def be_ready(self) -> None:
@@ -336,11 +342,11 @@ class SpawnTests(SynchronousTestCase):
 
         spawn = spawn_with(cast("IReactorProcess", Processes()))
         protocol = ProcessProtocol()
-        spawn(protocol, 42)
+        spawn(protocol, 42, 43)
         (((told, executable, arguments, _), named),) = calls
         self.assertIs(told, protocol)
         self.assertEqual(executable, sys.executable)
         self.assertEqual(
             arguments, [sys.executable, "-P", "-m", "eliop2p.workers", str(DIALECT)]
         )
-        self.assertEqual(named, {"childFDs": {0: "w", 1: "r", 2: "r", 3: 42}})
+        self.assertEqual(named, {"childFDs": {0: "w", 1: "r", 2: "r", 3: 42, 4: 43}})

@@ -40,6 +40,7 @@ class CarriedSenderTests(body_senders.BodySenderPromises):
             self.spawn,
             cast("IReactorFDSet", REACTOR),
             cast("IReactorTime", REACTOR),
+            bounds=(0.1, 1.0),
         )
         self.workers.startService()
         self.addCleanup(self.workers.stopService)

@@ -113,8 +113,15 @@ TABLE: tuple[MetricInfo, ...] = (
         "eliop2p_worker_bytes_total",
         "counter",
         (),
-        "Body bytes that such processes sent, which are counted among the served ones, "
-        "too.",
+        "Bytes of large bodies that such processes sent, which are counted among the "
+        "served ones, too.",
+    ),
+    MetricInfo(
+        "eliop2p_worker_requests_total",
+        "counter",
+        (),
+        "Requests that such processes answered by themselves, which are counted among "
+        "all requests, too.",
     ),
     MetricInfo(
         "eliop2p_worker_restarts_total",

@@ -42,10 +42,13 @@ INTEGRITY_OUTCOMES = ("verified", "failed", "unoffered")
 What comes of holding an object against the store's own checksum of it.
 """
 
-_SECONDS = (
+SECONDS = (
     *(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
     *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0),
 )
+"""
+The bounds of histograms of times.
+"""
 
 _BY_NAME = {info.name: info for info in TABLE}
 
@@ -76,9 +79,7 @@ class Metrics(Collector):
         self.tunnels_opened = self._counter("eliop2p_tunnels_total")
         self.tunnels = self._gauge("eliop2p_tunnels")
         self.tunnel_bytes = self._counter("eliop2p_tunnel_bytes_total")
-        self.workers = self._gauge("eliop2p_workers")
-        self.worker_bytes = self._counter("eliop2p_worker_bytes_total")
-        self.worker_restarts = self._counter("eliop2p_worker_restarts_total")
+        self._count_workers()
         self.integrity = self._counter("eliop2p_integrity_total")
         self.cache_used_bytes = self._gauge("eliop2p_cache_used_bytes")
         self.cache_capacity_bytes = self._gauge("eliop2p_cache_capacity_bytes")
@@ -112,6 +113,12 @@ class Metrics(Collector):
         self._registry.register(self)
         self._begin_at_zero()
 
+    def _count_workers(self) -> None:
+        self.workers = self._gauge("eliop2p_workers")
+        self.worker_bytes = self._counter("eliop2p_worker_bytes_total")
+        self.worker_requests = self._counter("eliop2p_worker_requests_total")
+        self.worker_restarts = self._counter("eliop2p_worker_restarts_total")
+
     def _begin_at_zero(self) -> None:
         """
         Show the series whose labels are known before anything has been counted.
@@ -140,7 +147,7 @@ class Metrics(Collector):
         return gauge
 
     def _histogram(self, name: str) -> Spread:
-        spread = Spread(name, _BY_NAME[name].help, _SECONDS)
+        spread = Spread(name, _BY_NAME[name].help, SECONDS)
         self._direct[name] = spread
         return spread
 

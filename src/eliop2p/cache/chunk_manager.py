@@ -186,6 +186,16 @@ class ChunkManager:
         self.hits_memory += 1
         self._source.opened(chunk_id)
 
+    def used_elsewhere(self, chunk_id: ChunkId, times: int) -> None:
+        """
+        Count uses of a chunk in memory that others have made of what they were given
+        of it.
+        """
+        self.hits_memory += times
+        if self._views is not None and self._views.view(chunk_id, 0, 0) is not None:
+            for _ in range(times):
+                self._source.opened(chunk_id)
+
     def where(self, chunk_id: ChunkId) -> str:
         """
         Tell which tier holds a chunk.

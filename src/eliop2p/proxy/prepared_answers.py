@@ -18,6 +18,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, succeed
 
 from eliop2p.base.metrics import Metrics
+from eliop2p.base.request_ids import request_ids
 from eliop2p.http1.message import ResponseHead
 from eliop2p.interfaces import IBodySender, IChunkViews, IHeldChunks
 from eliop2p.model.ranges import Interval
@@ -28,7 +29,6 @@ from eliop2p.model.trails import Trails
 from eliop2p.proxy.one_read import Read
 from eliop2p.proxy.prepared import Prepared, Remainder, cut_head
 from eliop2p.proxy.records import Records
-from eliop2p.proxy.request_ids import request_ids
 from eliop2p.proxy.trust import Trust
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -121,6 +121,12 @@ class PreparedAnswers:
 
     def __len__(self) -> int:
         return len(self._table)
+
+    def prepared(self, raw: bytes) -> Prepared | None:
+        """
+        Give what is remembered of a request.
+        """
+        return self._table.get(raw)
 
     def answer(self, raw: bytes, sender: IBodySender) -> "Deferred[None] | None":
         """

@@ -6,6 +6,7 @@ a byte is served on the strength of it.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -57,6 +58,14 @@ class Records:
         self._chunk_size = chunk_size
         self._recent: OrderedDict[ObjectId, bytes] = OrderedDict()
         self._bytes = 0
+        self._changed: Callable[[ObjectId], None] | None = None
+
+    def watch(self, changed: Callable[[ObjectId], None]) -> None:
+        """
+        Have somebody told of every object of which something else is believed from now
+        on, or of which what is believed is no longer in memory.
+        """
+        self._changed = changed
 
     async def find(self, record_id: ObjectId, key: ObjectKey) -> Found:
         """
@@ -154,6 +163,7 @@ class Records:
     async def _forget(self, record_ids: tuple[ObjectId, ...]) -> None:
         for record_id in record_ids:
             self._bytes -= len(self._recent.pop(record_id, b""))
+            self._tell(record_id)
             self._directory.forget(record_id)
         for record_id in record_ids:
             if self._store is not None:
@@ -181,9 +191,15 @@ class Records:
     def _remember(self, record_id: ObjectId, data: bytes) -> None:
         self._bytes += len(data) - len(self._recent.pop(record_id, b""))
         self._recent[record_id] = data
+        self._tell(record_id)
         while self._bytes > MAX_IN_MEMORY:
-            _, dropped = self._recent.popitem(last=False)
+            oldest, dropped = self._recent.popitem(last=False)
             self._bytes -= len(dropped)
+            self._tell(oldest)
+
+    def _tell(self, record_id: ObjectId) -> None:
+        if self._changed is not None:
+            self._changed(record_id)
 
     def _decode(self, data: bytes | None, key: ObjectKey) -> ObjectRecord | None:
         """

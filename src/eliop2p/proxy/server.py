@@ -18,12 +18,12 @@ from twisted.logger import Logger
 
 from eliop2p.base.errors import RemoteProtocolError
 from eliop2p.base.metrics import Metrics
+from eliop2p.base.request_ids import request_ids
 from eliop2p.interfaces import IBodySender, INetwork, IStreamTransport
 from eliop2p.net.listening import opening
 from eliop2p.proxy.connection import ProxyConnection
 from eliop2p.proxy.exchange import Answer
 from eliop2p.proxy.prepared_answers import AtOnce, not_at_once
-from eliop2p.proxy.request_ids import request_ids
 
 SWEEP_SECONDS = 1.0
 """

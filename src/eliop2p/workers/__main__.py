@@ -1,23 +1,32 @@
 """
-A worker process, started by a node: its end of the channel is descriptor 3.
+A worker process, started by a node: its end of the channel is descriptor 3,
+the memory that they share descriptor 4.
 
 It ends when the node does. Signals that are meant for the node, but reach all of its
 process group, it leaves to the node.
 """
 
+import os
+import random
 import signal
 import socket
 import sys
 
-from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from twisted.internet.posixbase import PosixReactorBase
 
+from eliop2p.workers.board import Board
 from eliop2p.workers.messages import DIALECT
 from eliop2p.workers.porter import Porter
 
 CHANNEL = 3
 """
 The descriptor of the channel.
+"""
+
+BOARD = 4
+"""
+That of the memory that is shared with the node.
 """
 
 
@@ -36,7 +45,16 @@ def main(dialect: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     assert isinstance(reactor, PosixReactorBase)
     with socket.socket(fileno=CHANNEL) as end:
-        Porter(end, IReactorFDSet(reactor), reactor.stop)
+        board = Board(BOARD)
+        os.close(BOARD)
+        Porter(
+            end,
+            board,
+            IReactorFDSet(reactor),
+            IReactorTime(reactor),
+            rng=random.SystemRandom(),
+            gone=reactor.stop,
+        )
         reactor.run(installSignalHandlers=False)
 
 

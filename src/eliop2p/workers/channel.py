@@ -69,6 +69,7 @@ class Channel:
         self._received = received
         self._lost = lost
         self._queue: deque[bytes] = deque()
+        self._buffer = bytearray(MAX_MESSAGE)
         self.closed = False
         end.setblocking(False)
         reactor.addReader(self)
@@ -133,18 +134,15 @@ class Channel:
         Take what has come.
         """
         for _ in range(_AT_ONCE):
-            if self.closed:
+            if not self._read_one():
                 return
-            try:
-                data, descriptors = _receive(self._socket)
-            except BlockingIOError:
-                return
-            except OSError:
-                data, descriptors = b"", []
-            if not data:
-                self._end()
-                return
-            self._take(data, descriptors)
+
+    def read_all(self) -> None:
+        """
+        Take what the other side, which is gone, has said before.
+        """
+        while self._read_one():
+            pass
 
     def doWrite(self) -> None:
         """
@@ -163,6 +161,27 @@ class Channel:
         self._end()
 
     # --- inside
+
+    def _read_one(self) -> bool:
+        """
+        Take a message.
+
+        Returns:
+            Whether there was one.
+        """
+        if self.closed:
+            return False
+        try:
+            data, descriptors = _receive(self._socket, self._buffer)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data, descriptors = b"", []
+        if not data:
+            self._end()
+            return False
+        self._take(data, descriptors)
+        return True
 
     def _take(self, data: bytes, descriptors: list[int]) -> None:
         try:
@@ -201,11 +220,12 @@ def close_all(descriptors: Sequence[int]) -> None:
         os.close(descriptor)
 
 
-def _receive(end: socket.socket) -> tuple[bytes, list[int]]:
+def _receive(end: socket.socket, buffer: bytearray) -> tuple[bytes, list[int]]:
     """
     Receive one message, and its descriptors if the process may have all of them open.
     """
-    data, extra, flags, _ = end.recvmsg(MAX_MESSAGE, _ROOM, socket.MSG_CMSG_CLOEXEC)
+    size, extra, flags, _ = end.recvmsg_into([buffer], _ROOM, socket.MSG_CMSG_CLOEXEC)
+    data = bytes(memoryview(buffer)[:size])
     descriptors = array.array("i")
     for level, kind, content in extra:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):

@@ -13,13 +13,13 @@ import attrs
 
 from eliop2p.base.errors import RemoteProtocolError
 
-DIALECT = 1
+DIALECT = 2
 """
 Says whether both sides mean the same by messages: a worker that was started again after
 the package has been upgraded may belong to another version than its node.
 """
 
-MAX_MESSAGE = 64
+MAX_MESSAGE = 160 * 1024
 """
 The longest message in bytes.
 """
@@ -63,6 +63,37 @@ class Kind(enum.IntEnum):
     Of a worker: I do, and can be given work.
     """
 
+    LEND = 6
+    """
+    To a worker, with a client's socket: answer what you can. Connection, place.
+    """
+
+    RECALL = 7
+    """
+    To a worker: let go of a connection, and say nothing of it.
+    """
+
+    BACK = 8
+    """
+    Of a worker: a connection has been let go of, since what has come on it is nothing
+    that it can answer. Connection; with what has come.
+    """
+
+    GONE = 9
+    """
+    Of a worker: the client of a connection has gone.
+    """
+
+    TEACH = 10
+    """
+    To a worker: this is the answer to that. Lease, place; with both.
+    """
+
+    FORGET = 11
+    """
+    To a worker: a lease has ended.
+    """
+
 
 @attrs.frozen
 class Message:
@@ -74,18 +105,21 @@ class Message:
         ticket: What it speaks of, or 0.
         first: See :class:`Kind`.
         second: See :class:`Kind`.
+        data: What comes with it.
     """
 
     kind: Kind
     ticket: int = 0
     first: int = 0
     second: int = 0
+    data: bytes = attrs.field(default=b"", repr=False)
 
     def encode(self) -> bytes:
         """
         Write it.
         """
-        return _FORM.pack(self.kind, self.ticket, self.first, self.second)
+        form = _FORM.pack(self.kind, self.ticket, self.first, self.second)
+        return form + self.data
 
 
 def decode(data: bytes) -> Message:
@@ -96,7 +130,7 @@ def decode(data: bytes) -> Message:
         RemoteProtocolError: It is none.
     """
     try:
-        kind, *fields = _FORM.unpack(data)
-        return Message(Kind(kind), *fields)
+        kind, ticket, first, second = _FORM.unpack_from(data)
+        return Message(Kind(kind), ticket, first, second, data[_FORM.size :])
     except (struct.error, ValueError) as error:
         raise RemoteProtocolError(f"not a message of a worker: {error}") from error

@@ -4,7 +4,7 @@ The worker processes of a node.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twisted.application.service import Service
@@ -19,8 +19,11 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from eliop2p.model.chunk import ObjectId
 from eliop2p.model.span import FileSpan
+from eliop2p.workers.board import make_board
 from eliop2p.workers.channel import Channel, make_pair
+from eliop2p.workers.lending import Lending, Used
 from eliop2p.workers.messages import DIALECT
 from eliop2p.workers.process import Ended, WorkerProcess
 
@@ -53,13 +56,14 @@ class Spawn(Protocol):
     Starts a worker process.
     """
 
-    def __call__(self, protocol: ProcessProtocol, channel: int) -> object:
+    def __call__(self, protocol: ProcessProtocol, channel: int, board: int) -> object:
         """
         Start it.
 
         Args:
             protocol: Is told of it.
             channel: The descriptor that it gets as its end of the channel.
+            board: That of the memory that is shared with it.
         """
 
 
@@ -68,14 +72,14 @@ def spawn_with(reactor: IReactorProcess) -> Spawn:
     Start worker processes with the interpreter that runs the node.
     """
 
-    def spawn(protocol: ProcessProtocol, channel: int) -> object:
+    def spawn(protocol: ProcessProtocol, channel: int, board: int) -> object:
         return reactor.spawnProcess(
             protocol,
             sys.executable,
             # -P: what lies in the working directory is not ours.
             [sys.executable, "-P", "-m", "eliop2p.workers", str(DIALECT)],
             os.environ,
-            childFDs={0: "w", 1: "r", 2: "r", 3: channel},
+            childFDs={0: "w", 1: "r", 2: "r", 3: channel, 4: board},
         )
 
     return spawn
@@ -88,6 +92,8 @@ class Workers(Service):
     Attributes:
         here: Bytes that the node itself is sending, of those that a worker could.
         restarts: How many workers had to be replaced.
+        kept: Connections that could be lent, and stay with the node, which has to have
+            something to do as well.
     """
 
     name = "workers"
@@ -98,6 +104,8 @@ class Workers(Service):
         spawn: Spawn,
         reactor: IReactorFDSet,
         clock: IReactorTime,
+        *,
+        bounds: Sequence[float],
     ) -> None:
         """
         Args:
@@ -105,20 +113,25 @@ class Workers(Service):
             spawn: Starts one.
             reactor: Watches the channels to them.
             clock: For pauses and silence.
+            bounds: By how many seconds answers of workers are sorted.
         """
         self.here = 0
         self.restarts = 0
+        self.kept: set[object] = set()
         self._count = count
         self._spawn = spawn
         self._reactor = reactor
         self._clock = clock
+        self._bounds = bounds
         self._processes: list[WorkerProcess] = []
         self._sent_before = 0
+        self._answered_before = 0
         self._pause = FIRST_PAUSE
         self._pauses: list[IDelayedCall] = []
         self._checking = LoopingCall(self._check)
         self._checking.clock = clock
         self._all_gone: Deferred[None] | None = None
+        self._told: Callable[[Used], None] | None = None
 
     @property
     def ready(self) -> int:
@@ -126,6 +139,15 @@ class Workers(Service):
         How many workers can be given work.
         """
         return sum(process.ready for process in self._processes)
+
+    @property
+    def answered(self) -> int:
+        """
+        Requests that workers have answered by what they were lent.
+        """
+        return self._answered_before + sum(
+            process.lending.answered for process in self._processes
+        )
 
     @property
     def sent(self) -> int:
@@ -190,19 +212,54 @@ class Workers(Service):
             return None
         return lambda: idlest.stop(ticket)
 
+    def lendings(self) -> list[Lending]:
+        """
+        Give the accounts of the workers that can be lent something.
+        """
+        return [process.lending for process in self._processes if process.ready]
+
+    def revoke(self, record_id: ObjectId) -> None:
+        """
+        Let no worker answer for an object by what it has been lent.
+        """
+        for process in self._processes:
+            process.lending.revoke(record_id)
+
+    def collect_with(self, told: Callable[[Used], None]) -> None:
+        """
+        Have somebody told what workers have answered, before it is forgotten.
+        """
+        self._told = told
+
+    def collect(self) -> None:
+        """
+        Tell of what they have answered by now.
+        """
+        for process in self._processes:
+            self._collect(process.lending)
+
     # --- inside
+
+    def _collect(self, lending: Lending) -> None:
+        if self._told is not None:
+            self._told(lending.collect())
 
     def _start_one(self) -> None:
         ours, theirs = make_pair()
-        process = WorkerProcess(self._clock.seconds, self._ended)
+        board, memory = make_board()
+        board.set_bounds(self._bounds)
+        process = WorkerProcess(board, self._clock.seconds, self._ended)
         self._processes.append(process)
         process.use(Channel(ours, self._reactor, process.received, process.lost))
         with theirs:
-            self._spawn(process, theirs.fileno())
+            self._spawn(process, theirs.fileno(), memory)
+        os.close(memory)
 
     def _ended(self, process: WorkerProcess) -> None:
         self._processes.remove(process)
+        self._collect(process.lending)
         self._sent_before += process.sent
+        self._answered_before += process.lending.answered
         if not self.running:
             self._tell_if_all_gone()
             return

@@ -4,15 +4,22 @@ What a worker process does: it sends parts of files to clients, as it is told.
 
 import errno
 import os
+import random
 import socket
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IReactorFDSet, IWriteDescriptor
+from twisted.internet.interfaces import (
+    IReactorFDSet,
+    IReactorTime,
+    IWriteDescriptor,
+)
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from eliop2p.model.span import FileSpan
+from eliop2p.workers.board import Board
 from eliop2p.workers.channel import Channel, close_all
+from eliop2p.workers.desk import Desk
 from eliop2p.workers.messages import Kind, Message
 
 TURN = 2 * 1024 * 1024
@@ -118,14 +125,32 @@ class Porter:
 
     Args:
         end: The worker's end of it.
+        board: What is shared with the node.
         reactor: What the worker runs on.
+        clock: The same, for the time.
+        rng: For names of requests.
         gone: Told when the node is.
     """
 
     def __init__(
-        self, end: socket.socket, reactor: IReactorFDSet, gone: Callable[[], None]
+        self,
+        end: socket.socket,
+        board: Board,
+        reactor: IReactorFDSet,
+        clock: IReactorTime,
+        *,
+        rng: random.Random,
+        gone: Callable[[], None],
     ) -> None:
         self._reactor = reactor
+        self._desk = Desk(
+            board,
+            reactor,
+            clock,
+            rng=rng,
+            back=lambda number, data: self._say(Kind.BACK, number, data),
+            gone=lambda number: self._say(Kind.GONE, number),
+        )
         self._carried: dict[int, Carriage] = {}
         self._channel = Channel(end, reactor, self._received, gone)
         self._channel.send(Message(Kind.PONG))
@@ -134,6 +159,9 @@ class Porter:
         if message.kind is Kind.CARRY:
             self._carry(message, descriptors)
             return
+        if message.kind is Kind.LEND:
+            self._lend(message, descriptors)
+            return
         close_all(descriptors)
         if message.kind is Kind.PING:
             self._channel.send(Message(Kind.PONG, message.ticket))
@@ -141,6 +169,26 @@ class Porter:
             stopped = self._carried.pop(message.ticket, None)
             if stopped is not None:
                 stopped.stop()
+        else:
+            self._attend(message)
+
+    def _attend(self, message: Message) -> None:
+        if message.kind is Kind.TEACH:
+            self._desk.teach(message.ticket, message.first, message.data)
+        elif message.kind is Kind.FORGET:
+            self._desk.forget(message.ticket)
+        elif message.kind is Kind.RECALL:
+            self._desk.recall(message.ticket)
+
+    def _say(self, kind: Kind, number: int, data: bytes = b"") -> None:
+        self._channel.send(Message(kind, number, data=data))
+
+    def _lend(self, message: Message, descriptors: list[int]) -> None:
+        if len(descriptors) != 1:
+            close_all(descriptors)
+            self._say(Kind.BACK, message.ticket)
+            return
+        self._desk.lend(message.ticket, message.first, descriptors[0])
 
     def _carry(self, message: Message, descriptors: list[int]) -> None:
         ticket = message.ticket

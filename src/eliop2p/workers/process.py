@@ -12,7 +12,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from eliop2p.model.span import FileSpan
+from eliop2p.workers.board import Board
 from eliop2p.workers.channel import Channel, close_all
+from eliop2p.workers.lending import Lending
 from eliop2p.workers.messages import Kind, Message
 
 SILENCE_SECONDS = 10.0
@@ -53,15 +55,20 @@ class WorkerProcess(ProcessProtocol):
         ready: Whether it can be given work.
         sent: Bytes that it has sent.
         born: When it was started.
+        lending: What it has been lent.
     """
 
     transport: IProcessTransport
 
     def __init__(
-        self, seconds: Callable[[], float], over: Callable[["WorkerProcess"], None]
+        self,
+        board: Board,
+        seconds: Callable[[], float],
+        over: Callable[["WorkerProcess"], None],
     ) -> None:
         """
         Args:
+            board: What is shared with it.
             seconds: A clock.
             over: Told when the process has ended.
         """
@@ -74,6 +81,7 @@ class WorkerProcess(ProcessProtocol):
         self._tickets: dict[int, _Ticket] = {}
         self._last = 0
         self._channel: Channel | None = None
+        self.lending = Lending(board, self._offer, self._send)
 
     def use(self, channel: Channel) -> None:
         """
@@ -97,11 +105,9 @@ class WorkerProcess(ProcessProtocol):
         Returns:
             What :meth:`stop` takes; None when the worker cannot be given more now.
         """
-        if self._channel is None or not self.ready:
-            return None
         ticket = self._last + 1
         message = Message(Kind.CARRY, ticket, span.offset, span.length)
-        if not self._channel.offer(message, (client, span.fd)):
+        if not self.ready or not self._offer(message, (client, span.fd)):
             return None
         self._last = ticket
         self._tickets[ticket] = _Ticket(span.length, ended)
@@ -112,8 +118,8 @@ class WorkerProcess(ProcessProtocol):
         """
         Have no more sent of what was given to the worker.
         """
-        if self._forget(ticket) is not None and self._channel is not None:
-            self._channel.send(Message(Kind.STOP, ticket))
+        if self._forget(ticket) is not None:
+            self._send(Message(Kind.STOP, ticket))
 
     def check(self, now: float) -> None:
         """
@@ -125,8 +131,8 @@ class WorkerProcess(ProcessProtocol):
                 silence=now - self._heard,
             )
             self.kill()
-        elif self._channel is not None:
-            self._channel.send(Message(Kind.PING))
+        else:
+            self._send(Message(Kind.PING))
 
     def dismiss(self) -> None:
         """
@@ -161,6 +167,10 @@ class WorkerProcess(ProcessProtocol):
             if ticket is not None:
                 self.sent += message.first
                 ticket.ended(Ended(message.first, message.second))
+        elif message.kind is Kind.BACK:
+            self.lending.back(message.ticket, message.data)
+        elif message.kind is Kind.GONE:
+            self.lending.gone(message.ticket)
 
     def lost(self) -> None:
         """
@@ -191,12 +201,23 @@ class WorkerProcess(ProcessProtocol):
         send, somebody else has to.
         """
         _log.debug("A worker has ended: {reason}", reason=reason.getErrorMessage())
+        if self._channel is not None:
+            # What it said before.
+            self._channel.read_all()
         self.dismiss()
         tickets, self._tickets = self._tickets, {}
         self.load = 0
         self._over(self)
         for ticket in tickets.values():
             ticket.ended(Ended(None, 0))
+        self.lending.died()
+
+    def _offer(self, message: Message, descriptors: tuple[int, ...]) -> bool:
+        return self._channel is not None and self._channel.offer(message, descriptors)
+
+    def _send(self, message: Message) -> None:
+        if self._channel is not None:
+            self._channel.send(message)
 
     def _forget(self, number: int) -> _Ticket | None:
         ticket = self._tickets.pop(number, None)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionLost
 from twisted.internet.tcp import Connection
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -19,6 +20,7 @@ from eliop2p.model.span import FileSpan, Span
 from eliop2p.net.copying_sender import explain_fault
 from eliop2p.net.sender import SocketSender
 from eliop2p.workers.accounts import bytes_given
+from eliop2p.workers.lending import Borrower, Lending
 from eliop2p.workers.pool import Workers
 from eliop2p.workers.process import Ended
 
@@ -26,6 +28,8 @@ CARRIED_BYTES = 1024 * 1024
 """
 From which length on parts of files are worth being handed to another process.
 """
+
+_log = Logger()
 
 
 @implementer(IBodySender)
@@ -41,6 +45,10 @@ class CarriedSender:
         inner: What sends the rest.
         transport: The connection.
         workers: The worker processes.
+
+    Attributes:
+        at_once: How many answers have been given without thought since the connection
+            came, or came back. Counted by whoever gives them.
     """
 
     def __init__(
@@ -57,6 +65,8 @@ class CarriedSender:
         self._stop: Callable[[], None] | None = None
         self._pending: Deferred[None] | None = None
         self._closed = False
+        self._lent: tuple[Lending, int] | None = None
+        self.at_once = 0
 
     @property
     def bytes_sent(self) -> int:
@@ -64,7 +74,9 @@ class CarriedSender:
         What the kernel has taken so far.
         """
         sent = self._inner.bytes_sent + self._carried
-        return sent if self._stop is None else sent + max(self._given_since(), 0)
+        if self._stop is None and self._lent is None:
+            return sent
+        return sent + max(self._given_since(), 0)
 
     def send(self, span: Span, more: bool) -> Deferred[None]:
         """
@@ -75,7 +87,7 @@ class CarriedSender:
             SpanUnreadable: The file is shorter than its span or cannot be read (in the
                 Deferred); the connection stays as it is.
         """
-        if self._pending is not None:
+        if self._pending is not None or self._lent is not None:
             raise LocalProtocolError("a send is pending")
         if self._closed:
             return fail(ConnectionLost("the sender is closed"))
@@ -91,7 +103,30 @@ class CarriedSender:
         """
         See :meth:`IBodySender.offer`.
         """
-        return 0 if self._pending is not None else self._inner.offer(head, body)
+        if self._pending is not None or self._lent is not None:
+            return 0
+        return self._inner.offer(head, body)
+
+    def lend(self, lending: Lending) -> bool:
+        """
+        Let a worker answer on the connection, between two answers, until something
+        comes that it has no answer to.
+
+        Returns:
+            Whether it does.
+        """
+        if self._closed or self._pending is not None or self._socket.fileno() < 0:
+            return False
+        before = bytes_given(self._socket)
+        borrower = Borrower(self._back, self._gone, self._broken)
+        number = lending.lend(self._socket.fileno(), borrower)
+        if number is None:
+            return False
+        self._given_before = before
+        self._lent = lending, number
+        self._workers.kept.discard(self)
+        self._transport.pauseProducing()
+        return True
 
     def close(self) -> None:
         """
@@ -104,6 +139,30 @@ class CarriedSender:
             pending.errback(ConnectionLost("the sender was closed"))
 
     # --- inside
+
+    def _back(self, data: bytes) -> None:
+        """
+        Read on what comes on the connection.
+        """
+        self._carried += max(self._given_since(), 0)
+        self._lent = None
+        self.at_once = 0
+        self._transport.resumeProducing()
+        if not data:
+            return
+        try:
+            self._transport.protocol.dataReceived(data)
+        except Exception:  # noqa: BLE001  As the reactor does.
+            _log.failure("A connection is broken off")
+            self._transport.abortConnection()
+
+    def _gone(self) -> None:
+        self._lent = None
+        self._transport.loseConnection()
+
+    def _broken(self) -> None:
+        self._lent = None
+        self._transport.abortConnection()
 
     def _hand_over(self, span: FileSpan) -> bool:
         if self._socket.fileno() < 0:
@@ -202,9 +261,14 @@ class CarriedSender:
 
     def _let_go(self) -> Deferred[None] | None:
         self._closed = True
+        self._workers.kept.discard(self)
         stop, self._stop = self._stop, None
         if stop is not None:
             stop()
+        lent, self._lent = self._lent, None
+        if lent is not None:
+            lending, number = lent
+            lending.recall(number)
         pending, self._pending = self._pending, None
         self._inner.close()
         return pending
