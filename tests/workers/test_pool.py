@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from typing import cast
+from unittest.mock import patch
 
 from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import (
@@ -34,6 +35,7 @@ from eliop2p.workers.pool import (
     spawn_with,
 )
 from eliop2p.workers.process import SILENCE_SECONDS, Ended, WorkerProcess
+from tests.net.loopback import open_descriptors
 from tests.workers.rigs import QuietReactor
 
 
@@ -260,6 +262,21 @@ class WorkersTests(SynchronousTestCase):
         known = len(self.fakes)
         self.clock.advance(FIRST_PAUSE)
         self.assertEqual(len(self.fakes), known + 1)
+
+    def test_cannot_be_started(self) -> None:
+        """
+        A worker that the machine does not let start is tried again after a pause, and
+        nothing stays open for it.
+        """
+        before = open_descriptors()
+        with patch.object(self.workers, "_spawn", side_effect=OSError("no memory")):
+            self.fakes[0].end()
+            self.clock.advance(FIRST_PAUSE)
+        self.assertLess(len(open_descriptors()), len(before))
+        self.assertEqual(len(self.fakes), 2)
+        self.clock.advance(2 * FIRST_PAUSE)
+        self.be_ready()
+        self.assertEqual((len(self.fakes), self.workers.ready), (3, 2))
 
     def test_hung(self) -> None:
         """

@@ -245,15 +245,28 @@ class Workers(Service):
             self._told(lending.collect())
 
     def _start_one(self) -> None:
+        """
+        Start a worker, now or after a pause when the machine does not let it.
+        """
+        try:
+            self._processes.append(self._make_one())
+        except OSError as error:
+            _log.warn("A worker cannot be started: {error}", error=error)
+            self._start_later()
+
+    def _make_one(self) -> WorkerProcess:
         ours, theirs = make_pair()
-        board, memory = make_board()
-        board.set_bounds(self._bounds)
-        process = WorkerProcess(board, self._clock.seconds, self._ended)
-        self._processes.append(process)
-        process.use(Channel(ours, self._reactor, process.received, process.lost))
-        with theirs:
-            self._spawn(process, theirs.fileno(), memory)
-        os.close(memory)
+        with ours, theirs:
+            board, memory = make_board()
+            try:
+                board.set_bounds(self._bounds)
+                process = WorkerProcess(board, self._clock.seconds, self._ended)
+                self._spawn(process, theirs.fileno(), memory)
+            finally:
+                os.close(memory)
+            end = ours.dup()
+        process.use(Channel(end, self._reactor, process.received, process.lost))
+        return process
 
     def _ended(self, process: WorkerProcess) -> None:
         self._processes.remove(process)
@@ -267,6 +280,9 @@ class Workers(Service):
         if self._clock.seconds() - process.born > STEADY_SECONDS:
             self._pause = FIRST_PAUSE
         _log.warn("A worker has ended, the next starts in {pause} s", pause=self._pause)
+        self._start_later()
+
+    def _start_later(self) -> None:
         self._pauses = [pause for pause in self._pauses if pause.active()]
         self._pauses.append(self._clock.callLater(self._pause, self._start_one))
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
