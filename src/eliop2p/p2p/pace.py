@@ -29,6 +29,12 @@ A source that brings less than this part of a chunk in so many seconds or more d
 count as slow but as failed: it could make a chunk last for hours.
 """
 
+FIRST_PATIENCE = 2.0
+"""
+The patience while no chunk has come from a peer yet, in seconds: where all are slow
+together, as at the start on a busy machine, replacing one only adds to the work.
+"""
+
 _SMOOTHING = 0.2
 
 
@@ -56,7 +62,10 @@ class Pace:
             disappointments: How many sources of the chunk were given up for being slow;
                 each doubles the patience.
         """
-        seconds = max(SLOWER * self._seconds, LEAST_PATIENCE)
+        if self._seconds:
+            seconds = max(SLOWER * self._seconds, LEAST_PATIENCE)
+        else:
+            seconds = FIRST_PATIENCE
         return float(min(seconds * 2.0 ** min(disappointments, 8), MOST_PATIENCE))
 
 
