@@ -2,6 +2,7 @@
 Tests for :mod:`eliop2p.p2p.directory` and :mod:`eliop2p.p2p.entry`.
 """
 
+from collections import Counter
 from collections.abc import Callable
 
 from hypothesis import settings
@@ -341,8 +342,13 @@ class DirectoryTests(SynchronousTestCase):
         self.directory.have("b", chunk_id(5), GOOD)
         self.ask("a", chunk=chunk_id(2000))
         self.directory.lost("a")
+        self.assertEqual(self.directory.receivers(chunk_id(2000)), ())
+        for number in range(1000):
+            holders = ("b",) if number == 5 else ()
+            self.assertEqual(self.directory.holders(chunk_id(number)), holders)
         self.assertEqual(len(self.directory), 1)
-        self.assertEqual(self.directory.holders(chunk_id(5)), ("b",))
+        self.directory.have("a", chunk_id(6), GOOD)
+        self.assertEqual(self.directory.holders(chunk_id(7)), ())
 
     def test_bounds(self) -> None:
         """
@@ -461,7 +467,8 @@ class DirectoryMachine(RuleBasedStateMachine):
         """
         if for_good:
             self.directory.lost(node)
-            assert not self.directory._complete.get(node)
+            for number in range(6):
+                assert node not in self.directory.holders(chunk_id(number))
         else:
             self.directory.interrupted(node)
         assert not self.directory._receiving.get(node)
@@ -487,20 +494,28 @@ class DirectoryMachine(RuleBasedStateMachine):
         """
         directory = self.directory
         assert len(directory) <= 4
-        for index, kind in (
-            (directory._complete, "complete"),
-            (directory._receiving, "receiving"),
-        ):
-            listed = {
-                (node, chunk) for node, chunks in index.items() for chunk in chunks
-            }
-            assert listed == {
-                (node, chunk)
-                for chunk, entry in directory._entries.items()
-                for node in getattr(entry, kind)
-            }
-            assert all(index.values())
-        for entry in directory._entries.values():
+        listed = {
+            (node, chunk)
+            for node, chunks in directory._receiving.items()
+            for chunk in chunks
+        }
+        assert listed == {
+            (node, chunk)
+            for chunk, entry in directory._active.items()
+            for node in entry.receiving
+        }
+        assert all(directory._receiving.values())
+        resting = directory._resting
+        held = [
+            holder
+            for number in range(6)
+            if (entry := resting.get(chunk_id(number)))
+            for holder in entry.complete
+        ]
+        counts = {name: resting._held[resting._names.number(name)] for name in held}
+        assert counts == Counter(held)
+        for entry in directory._active.values():
+            assert not entry.rests
             assert entry.complete or entry.receiving
             assert not entry.complete.keys() & entry.receiving.keys()
             assert not entry.reader or entry.reader in entry.receiving

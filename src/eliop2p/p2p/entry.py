@@ -129,6 +129,20 @@ class Entry:
     expires: float = 0.0
 
     @property
+    def is_empty(self) -> bool:
+        """
+        Whether nobody holds or receives the chunk.
+        """
+        return not self.complete and not self.receiving
+
+    @property
+    def rests(self) -> bool:
+        """
+        Whether the chunk is held, and that is all there is to know.
+        """
+        return bool(self.complete and not self.receiving and not self.refusals)
+
+    @property
     def sure_digest(self) -> bytes:
         """
         The digest, as far as askers are told: what nobody vouched for counts for
@@ -141,6 +155,21 @@ class Entry:
         Tell whether a node holds or receives the chunk.
         """
         return node_id in self.complete or node_id in self.receiving
+
+    def list_holder(self, node_id: str, children: int, most: int) -> bool:
+        """
+        Note a node that holds the chunk, with the children that it has.
+
+        Returns:
+            Whether it is listed: not when that many are.
+        """
+        if self.refusals:
+            self.refusals.pop(node_id, None)
+        if node_id not in self.complete:
+            if len(self.complete) >= most:
+                return False
+            self.complete[node_id] = children
+        return True
 
     def add_child(self, node_id: str, count: int) -> None:
         """
