@@ -70,6 +70,7 @@ class Pair:
             gone=self.lending.gone,
         )
         self.told: list[tuple[str, bytes]] = []
+        self.given = 0
         self.client, self.ours = socket.socketpair()
         case.addCleanup(self.client.close)
         case.addCleanup(self.ours.close)
@@ -112,6 +113,7 @@ class Pair:
             lambda data: self.told.append(("back", data)),
             lambda: self.told.append(("gone", b"")),
             lambda: self.told.append(("broken", b"")),
+            lambda: self.given,
         )
         number = self.lending.lend(self.ours.fileno(), borrower)
         assert number is not None
@@ -327,6 +329,26 @@ class LendingTests(SynchronousTestCase):
         self.lending.died()
         self.assertEqual(self.told, [("broken", b"")])
 
+    def test_death_after_an_answer(self) -> None:
+        """
+        A connection goes back when the worker dies between giving an answer and saying
+        that it has, and does not when it dies with the next request in its hands.
+        """
+        self.teach()
+        for asked, missing, told in (
+            (False, 0, ("back", b"")),
+            (False, 1, ("broken", b"")),
+            (True, 0, ("broken", b"")),
+        ):
+            self.pair.lend()
+            lent = self.pair.lent
+            given = len(self.pair.ask() + self.pair.ask())
+            self.pair.board.busy[lent._place] = 1 if asked else 1 + lent._due
+            self.pair.given = given - missing
+            self.lending.died()
+            self.assertEqual(self.pair.told.pop(), told)
+            self.pair._close()
+
     def test_full_channel(self) -> None:
         """
         When the worker does not take any more nothing is lent, and that is known.
@@ -334,7 +356,7 @@ class LendingTests(SynchronousTestCase):
         self.pair.full = True
         self.lending.teach(lease(), basis())
         self.assertFalse(self.lending.knows(REQUEST))
-        borrower = Borrower(self.fail, self.fail, self.fail)
+        borrower = Borrower(self.fail, self.fail, self.fail, self.fail)
         self.assertIsNone(self.lending.lend(self.pair.ours.fileno(), borrower))
         self.assertEqual(self.lending.connections, 0)
         self.pair.full = False

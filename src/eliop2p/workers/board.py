@@ -88,8 +88,10 @@ class Board:
     Attributes:
         good: The lease that is good in each place, 0 for none. Written by the node.
         used: How often what is in each place has been. Written by the worker.
-        busy: Whether a request on the connection in each place may be in the hands of
-            the worker. Written by the worker.
+        busy: What the worker does on the connection in each place: 0 for nothing, 1
+            when it may have taken a request, and more when it answers one: 1 and the
+            bytes given to the connection since it was lent, once that is done. Written
+            by the worker.
     """
 
     def __init__(self, descriptor: int) -> None:

@@ -50,6 +50,7 @@ class LentConnection:
         self._desk = desk
         self._busy = desk.board.busy
         self._rest = _NOTHING
+        self._due = 0  # What the client gets on the connection here, in bytes.
         self._sent: Callable[[], None] | None = None
 
     def fileno(self) -> int:
@@ -126,6 +127,8 @@ class LentConnection:
         name = self._desk.name()
         answer = lease.answer
         head = b"".join((answer.opening, name, answer.head[3]))
+        self._due += len(head) + len(answer.body)
+        self._busy[self._place] = 1 + self._due
         try:
             taken = self._socket.sendmsg((head, answer.body))
         except BlockingIOError:

@@ -57,11 +57,14 @@ class Borrower:
         back: It is back, with what has come on it.
         gone: The client is gone.
         broken: The worker is, and may have begun an answer.
+        given: Tells how many bytes the connection was given since it was lent; negative
+            when that is unknown.
     """
 
     back: Callable[[bytes], None]
     gone: Callable[[], None]
     broken: Callable[[], None]
+    given: Callable[[], int]
 
 
 @attrs.frozen
@@ -182,15 +185,15 @@ class Lending:
     def died(self) -> None:
         """
         The worker is gone, and none of its system calls runs any more: connections on
-        which it had begun nothing are as they were.
+        which it had begun nothing, or given all of an answer, are as they were.
         """
         for number, (place, borrower) in list(self._connections.items()):
             busy = self._board.busy[place]
             self._take_back(number)
-            if busy:
-                borrower.broken()
-            else:
+            if not busy or (busy > 1 and borrower.given() == busy - 1):
                 borrower.back(b"")
+            else:
+                borrower.broken()
 
     # --- answers
 

@@ -118,7 +118,7 @@ class CarriedSender:
         if self._closed or self._pending is not None or self._socket.fileno() < 0:
             return False
         before = bytes_given(self._socket)
-        borrower = Borrower(self._back, self._gone, self._broken)
+        borrower = Borrower(self._back, self._gone, self._broken, self._given_since)
         number = lending.lend(self._socket.fileno(), borrower)
         if number is None:
             return False
