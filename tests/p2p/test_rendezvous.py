@@ -5,7 +5,7 @@ Tests for :mod:`eliop2p.p2p.rendezvous`.
 import hashlib
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -88,6 +88,27 @@ class RankingTests(SynchronousTestCase):
             rest = {node: weights[node] for node in weights if node != gone}
             expected = tuple(node for node in everyone if node != gone)
             self.assertEqual(ranked(chunk, members(rest), len(weights)), expected)
+
+    @given(st.integers(5, 40), st.integers(0, 2**31))
+    @settings(max_examples=20)
+    def test_moves(self, size: int, seed: int) -> None:
+        """
+        A node that joins N others, and leaves again, moves one of N + 1 homes, to or
+        from itself, within a tenth of 1/N and what chance adds to so few names.
+        """
+        before = {f"node-{seed}-{number}": 1.0 for number in range(size)}
+        old = Ranking(members(before))
+        new = Ranking(members({**before, "newcomer": 1.0}))
+        count, moved = 6000, 0
+        for number in range(count):
+            was, is_now = old.top(name(number), 1), new.top(name(number), 1)
+            if was != is_now:
+                moved += 1
+                self.assertEqual(is_now, ("newcomer",))
+        expected = count / size
+        # Five standard deviations of a binomial variable.
+        self.assertLess(moved, 1.1 * expected + 5 * math.sqrt(expected))
+        self.assertGreater(moved, 0.5 * expected)
 
     def test_weights(self) -> None:
         """
