@@ -104,6 +104,39 @@ class BodySenderPromises(TestCase):
         await client.wait_for(4 + len(data))
         self.assertEqual(bytes(client.received), b"head" + data)
 
+    async def test_offer_of_a_bad_file(self) -> None:
+        """
+        Of a file that is too short or cannot be read at most what is there is taken,
+        and the rest may come from elsewhere.
+        """
+        data = noise(9000)
+        for descriptor in (file_of(self, data[:5000]), file_of(self, b""), 1 << 30):
+            sender, _, client = await self.ends()
+            taken = sender.offer(b"head", FileSpan(descriptor, 0, len(data)))
+            self.assertLessEqual(taken, 5004)
+            left = memoryview(b"head" + data)[taken:]
+            await sender.send(left, False)
+            await client.wait_for(4 + len(data))
+            self.assertEqual(bytes(client.received), b"head" + data)
+
+    async def test_offer_and_reset(self) -> None:
+        """
+        A client that resets the connection amid an answer that was offered is noticed
+        by whoever sends the rest.
+        """
+        sender, ours, client = await self.ends(SMALL)
+        data = noise(2 * 1024 * 1024)
+        span = FileSpan(file_of(self, data), 0, len(data))
+        taken = sender.offer(b"head", span)
+        self.assertLess(taken, len(data))
+        await client.wait_for(1000)
+        client.connection.abortConnection()
+        await ours.lost
+        self.assertLessEqual(sender.offer(b"head", span), 4 + len(data))
+        sender.close()
+        sending = sender.send(memoryview(data)[taken - 4 :], False)
+        await self.assertFailure(sending, ConnectionLost)
+
     async def test_offer_while_sending(self) -> None:
         """
         Nothing is taken while a send is pending, nor after closing.

@@ -4,6 +4,7 @@ Tests for :mod:`eliop2p.net.sender`.
 
 import array
 import fcntl
+import os
 import socket
 from typing import cast
 from unittest.mock import patch
@@ -15,7 +16,7 @@ from zope.interface.verify import verifyObject
 
 from eliop2p.model.span import FileSpan
 from eliop2p.net.copying_sender import PIECE, TransportSender
-from eliop2p.net.sender import TURN, SocketSender, make_sender
+from eliop2p.net.sender import SCRAP, TURN, SocketSender, make_sender
 from tests.net import body_senders
 from tests.net.body_senders import LARGE, SMALL, file_of, noise
 from tests.net.loopback import REACTOR, End, pair, turns
@@ -93,6 +94,49 @@ class SocketSenderTests(body_senders.BodySenderPromises):
         client.connection.resumeProducing()
         await sending
         await client.wait_for(sent + len(data))
+
+    async def test_offer_stops_anywhere(self) -> None:
+        """
+        Wherever the kernel stops taking of a file, the count is that of what it took.
+        """
+        sender, _, client = await self.ends()
+        data = noise(200)
+        span, take = FileSpan(file_of(self, data), 0, len(data)), os.sendfile
+        for stop in range(1, len(data) + 1):
+
+            def some(
+                out: int, file: int, offset: int, size: int, at: int = stop
+            ) -> int:
+                return take(out, file, offset, min(size, at))
+
+            with patch("eliop2p.net.sender.os.sendfile", some):
+                taken = sender.offer(b"head", span)
+            self.assertEqual(taken, 4 + stop)
+            await sender.send(memoryview(data)[stop:], False)
+            await client.wait_for(stop * (4 + len(data)))
+        self.assertEqual(bytes(client.received), (b"head" + data) * len(data))
+
+    async def test_no_scraps(self) -> None:
+        """
+        What is left of a turn or of a body has no system call of its own when it is
+        little: it goes with what comes before, or waits for the next turn.
+        """
+        sender, _, client = await self.ends()
+        sizes, take = [], os.sendfile
+
+        def noted(out: int, file: int, offset: int, size: int) -> int:
+            sizes.append(size)
+            return take(out, file, offset, size)
+
+        data = noise(TURN + SCRAP)
+        span = FileSpan(file_of(self, data), 0, len(data))
+        with patch("eliop2p.net.sender.os.sendfile", noted):
+            for body in (noise(300), data, data):
+                more = len(body) == 300
+                await sender.send(memoryview(body) if more else span, more)
+        await client.wait_for(300 + 2 * len(data))
+        self.assertEqual(bytes(client.received[300:]), data * 2)
+        self.assertGreater(min(sizes), SCRAP // 2)
 
     async def test_rests(self) -> None:
         """

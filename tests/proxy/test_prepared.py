@@ -8,12 +8,14 @@ from unittest.mock import patch
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.protocol import Factory, Protocol
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from eliop2p.admin.explain import explanation
 from eliop2p.base.metrics import Metrics
 from eliop2p.http1.dates import http_date
 from eliop2p.http1.message import Header, RequestHead, ResponseHead
+from eliop2p.model.chunk import ChunkId
+from eliop2p.model.span import FileSpan, Span
 from eliop2p.model.trail import RequestTrail
 from eliop2p.proxy import prepared_answers
 from eliop2p.proxy.prepared import cut_head
@@ -88,6 +90,7 @@ class PreparedCase(SynchronousTestCase):
     """
 
     flags = OPEN
+    disk = 0
 
     def setUp(self) -> None:
         """
@@ -95,7 +98,9 @@ class PreparedCase(SynchronousTestCase):
         """
         directory = Path(self.mktemp())
         directory.mkdir()
-        plan = Plan(nodes=1, seed=7, chunk_size=1024 * 1024, flags=self.flags)
+        plan = Plan(
+            nodes=1, seed=7, chunk_size=1024 * 1024, disk=self.disk, flags=self.flags
+        )
         self.cluster = Cluster(directory, plan)
         self.cluster.stop_store()
         self.cluster.store = DatedStore(self.cluster.clock)
@@ -461,6 +466,54 @@ class SlowTests(PreparedCase):
         for chunk_id, _ in list(self.node.chunks.holdings()):
             self.cluster.wait(self.node.chunks.drop(chunk_id))
         self.assertEqual(self.node.chunks.usage()["memory"].used, 0)
+
+
+class FileTests(PreparedCase):
+    """
+    A node that has a disk tier.
+    """
+
+    disk = 64 * 1024 * 1024
+
+    def test_from_a_file(self) -> None:
+        """
+        A body in a file that is open is given again without looking it up, each time
+        as a use of the chunk, but not once the chunk has been dropped.
+        """
+        data = LARGE[:100_000]
+        self.cluster.store.put(PATH, data)
+        self.cluster.pass_time(3600.0)
+        self.warm()
+        opened = self.node.chunks.hits_memory
+        views = []
+        view = self.node.prepared._view
+
+        def noted(chunk: ChunkId, start: int, stop: int) -> Span | None:
+            views.append(view(chunk, start, stop))
+            return views[-1]
+
+        self.patch(self.node.prepared, "_view", noted)
+        clients = [self.connect() for _ in range(5)]
+        head = RequestHead(b"GET", PATH, (HOST,))
+        self.say(clients[0], head)
+        self.say(clients[0], head)
+        self.given()
+        views.clear()
+        for client in clients:
+            assert client.transport is not None
+            client.transport.write(head.serialize())
+        self.cluster.pass_time(1.0)
+        self.assertEqual([client.heard.count(data) for client in clients], [1] * 5)
+        self.assertEqual(self.given(), 5)
+        self.assertGreaterEqual(self.node.chunks.hits_memory - opened, 5)
+        if not isinstance(views[0], FileSpan):
+            raise SkipTest("this kernel has no cachestat or openat2")
+        self.assertLess(len(views), 5)
+        for chunk_id, _ in list(self.node.chunks.holdings()):
+            self.cluster.wait(self.node.chunks.drop(chunk_id))
+        clients[0].heard = b""
+        self.assertEqual(self.say(clients[0], head).count(data), 1)
+        self.assertEqual(self.given(), 0)
 
 
 class PassthroughTests(PreparedCase):

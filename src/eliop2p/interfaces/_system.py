@@ -104,7 +104,8 @@ class IBodySender(Interface):
 
         Returns:
             How many bytes of both have been taken; the rest is to be sent. None when
-            the client is gone, of which the next :meth:`send` tells.
+            the client is gone, of which the next :meth:`send` tells, or when the file
+            of the body cannot be read.
         """
 
     def close() -> None:

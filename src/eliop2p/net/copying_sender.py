@@ -83,7 +83,11 @@ class TransportSender:
         if not isinstance(body, FileSpan):
             data = head + body[:PIECE]
         else:
-            data = head + os.pread(body.fd, min(len(body), PIECE), body.offset)
+            try:
+                piece = os.pread(body.fd, min(len(body), PIECE), body.offset)
+            except OSError:
+                return 0
+            data = head + piece
         self._transport.write(data)
         self.bytes_sent += len(data)
         return len(data)
