@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from eliop2p.cache.layout import size_on_disk
+from eliop2p.cache.open_files import LOOKED_AT
 from eliop2p.cache.policies import POLICIES
 from eliop2p.interfaces import IChunkHandle
 from eliop2p.model.chunk import ChunkId
@@ -208,12 +209,13 @@ class BackendMachine(RuleBasedStateMachine):
     @rule(number=_NUMBERS, kind=st.sampled_from(["flip", "cut", "unlink"]))
     def damage(self, number: int, kind: str) -> None:
         """
-        Damage what is kept behind the backend's back.
+        Damage what is kept behind the backend's back, which is seen after a moment.
         """
         if not self.twin:
             return
         chunk_id = sorted(self.twin)[number % len(self.twin)]
         self.let_go()
+        self.rig.clock.advance(LOOKED_AT)
         suffered: set[ChunkId] = getattr(self.rig, kind)(chunk_id, self.twin)
         self.doubtful |= suffered
         self.hurt = self.hurt or (kind != "flip" and len(suffered) > 1)

@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.cache.disk import DirectoryBackend
 from eliop2p.cache.files import ChunkFiles
 from eliop2p.cache.layout import ChunkName
+from eliop2p.cache.open_files import LOOKED_AT
 from eliop2p.interfaces import (
     BackendSettings,
     IChunkHandle,
@@ -43,6 +44,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         self.told: list[ChunkId] = []
         self.twin: dict[ChunkId, bytes] = {}
         self.damaged: set[ChunkId] = set()
+        self.clock = Clock()
         self.begin()
 
     def begin(self) -> None:
@@ -53,7 +55,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         self.files.claim()
         settings = BackendSettings(40 * _KIB, self.path, 0.9, 0.7, "lru")
         self.backend = DirectoryBackend(
-            self.files, settings, InlineWorker(), Clock(), self.told.append
+            self.files, settings, InlineWorker(), self.clock, self.told.append
         )
         self.backend.start()
         self.forget()
@@ -134,7 +136,7 @@ class DirectoryMachine(RuleBasedStateMachine):
     @rule(data=st.data(), kind=st.sampled_from(["cut", "flip"]))
     def damage(self, data: st.DataObject, kind: str) -> None:
         """
-        Damage a file behind the tier's back.
+        Damage a file behind the tier's back, which is seen after a moment.
         """
         chunk_id = data.draw(st.sampled_from(sorted(self.twin)))
         digest = self.backend.digest_of(chunk_id)
@@ -147,6 +149,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         else:
             file.write_bytes(bytes([self.twin[chunk_id][0] ^ 1]) + content[1:])
         self.damaged.add(chunk_id)
+        self.clock.advance(LOOKED_AT)
 
     @invariant()
     def bounded(self) -> None:
