@@ -2,7 +2,7 @@
 How long a chunk may take before another source is worth trying.
 """
 
-from collections.abc import Callable
+import math
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -35,24 +35,38 @@ The patience while no chunk has come from a peer yet, in seconds: where all are 
 together, as at the start on a busy machine, replacing one only adds to the work.
 """
 
+QUIET = 0.25
+"""
+Seconds without a byte after which a peer that is not heard of is asked for a sign of
+life.
+"""
+
+ANSWER_WITHIN = 0.5
+"""
+Seconds in which it must have given one, at least.
+"""
+
 _SMOOTHING = 0.2
 
 
 class Pace:
     """
     How long chunks from peers have taken of late, in all.
+
+    Attributes:
+        seconds: The running average, 0 before the first chunk.
     """
 
     def __init__(self) -> None:
-        self._seconds = 0.0
+        self.seconds = 0.0
 
     def took(self, seconds: float) -> None:
         """
         A chunk has come whole from one peer.
         """
-        if not self._seconds:
-            self._seconds = seconds
-        self._seconds += _SMOOTHING * (seconds - self._seconds)
+        if not self.seconds:
+            self.seconds = seconds
+        self.seconds += _SMOOTHING * (seconds - self.seconds)
 
     def patience(self, disappointments: int) -> float:
         """
@@ -62,8 +76,8 @@ class Pace:
             disappointments: How many sources of the chunk were given up for being slow;
                 each doubles the patience.
         """
-        if self._seconds:
-            seconds = max(SLOWER * self._seconds, LEAST_PATIENCE)
+        if self.seconds:
+            seconds = max(SLOWER * self.seconds, LEAST_PATIENCE)
         else:
             seconds = FIRST_PATIENCE
         return float(min(seconds * 2.0 ** min(disappointments, 8), MOST_PATIENCE))
@@ -74,7 +88,8 @@ class Watch:
     Watches one request for a chunk, and cancels it when it is too slow.
 
     It is when it has brought less than half of what was missing while the patience
-    lasted. A peer that brought nothing is asked for a sign of life half way.
+    lasted. A peer that is not heard of at all is asked for a sign of life, and without
+    one it is given up long before that.
 
     Args:
         node_id: The peer.
@@ -83,6 +98,8 @@ class Watch:
         links: Tells whether the peer is heard of.
         clock: The time.
         patience: In seconds.
+        usual: How many seconds chunks have taken of late: where this node's own link is
+            the busy one, everybody is heard late.
     """
 
     def __init__(
@@ -94,6 +111,7 @@ class Watch:
         links: IPeerLinks,
         clock: IReactorTime,
         patience: float,
+        usual: float,
     ) -> None:
         self.error: PeerError | None = None
         self._node_id = node_id
@@ -102,8 +120,11 @@ class Watch:
         self._links = links
         self._clock = clock
         self._patience = patience
-        self._filled = sink.filled
-        self._wait(self._look)
+        self._within = max(ANSWER_WITHIN, usual)
+        self._filled = self._brought = sink.filled
+        self._since = clock.seconds()
+        self._asked_at = math.inf
+        self._wait()
 
     def end(self) -> None:
         """
@@ -112,28 +133,47 @@ class Watch:
         if self._call.active():
             self._call.cancel()
 
-    def _wait(self, then: Callable[[], None]) -> None:
-        self._call = self._clock.callLater(self._patience / 2, then)
+    def _wait(self) -> None:
+        due = self._since + self._patience - self._clock.seconds()
+        self._call = self._clock.callLater(min(QUIET, due), self._look)
 
     def _look(self) -> None:
-        if self._sink.filled == self._filled:
-            self._links.probe(self._node_id)
-        self._wait(self._judge)
+        now = self._clock.seconds()
+        if now >= self._since + self._patience:
+            self._judge(now)
+        if self.error is None and self._sink.filled == self._brought:
+            self._listen(now)
+        self._brought = self._sink.filled
+        if self.error is None:
+            self._wait()
+        else:
+            self._getting.cancel()
 
-    def _judge(self) -> None:
+    def _judge(self, now: float) -> None:
         missing = self._sink.chunk.length - self._filled
         brought = self._sink.filled - self._filled
         if 2 * brought >= missing:
-            self._filled = self._sink.filled
-            self._wait(self._look)
+            self._filled, self._since = self._sink.filled, now
             return
         name, seconds = self._node_id, self._patience
-        if self._links.silence(name) >= seconds / 2:
-            self._links.doubt(name)
-            self.error = PeerUnreachable(f"{name} was silent for {seconds / 2:.3g} s")
-        else:
-            least = self._sink.chunk.length * LEAST_PART
-            stalls = seconds >= STALLED_AFTER and brought < min(least, missing)
-            kind = PeerError if stalls else PeerSlow
-            self.error = kind(f"{name} sent {brought} bytes in {seconds:.3g} s")
-        self._getting.cancel()
+        least = self._sink.chunk.length * LEAST_PART
+        stalls = seconds >= STALLED_AFTER and brought < min(least, missing)
+        kind = PeerError if stalls else PeerSlow
+        self.error = kind(f"{name} sent {brought} bytes in {seconds:.3g} s")
+
+    def _listen(self, now: float) -> None:
+        """
+        Nothing came since the last look: ask whether the peer is there, or take it that
+        it is not when that brought no answer.
+        """
+        silence = self._links.silence(self._node_id)
+        if silence < QUIET:
+            self._asked_at = math.inf
+        elif self._asked_at == math.inf or now - silence >= self._asked_at:
+            self._asked_at = now
+            self._links.probe(self._node_id)
+        elif now >= self._asked_at + self._within:
+            self._links.doubt(self._node_id)
+            self.error = PeerUnreachable(
+                f"{self._node_id} was silent for {silence:.3g} s"
+            )

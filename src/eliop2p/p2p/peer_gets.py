@@ -218,6 +218,7 @@ class PeerGets:
             links=self._links,
             clock=self._clock,
             patience=patience,
+            usual=self._pace.seconds,
         )
         try:
             return await getting

@@ -1,0 +1,131 @@
+"""
+Tests for :mod:`eliop2p.p2p.pace`.
+"""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from eliop2p.base.errors import PeerSlow, PeerUnreachable
+from eliop2p.p2p.pace import LEAST_PATIENCE, Pace, Watch
+
+
+class Links:
+    """
+    What is heard of one peer.
+
+    Attributes:
+        heard: When it was heard last; asked for a sign of life it answers at once.
+        answers: Whether it does.
+        doubted: How often it was doubted.
+    """
+
+    def __init__(self, clock: Clock, *, answers: bool) -> None:
+        self.heard = 0.0
+        self.answers = answers
+        self.doubted = 0
+        self._clock = clock
+
+    def silence(self, _: str) -> float:
+        """
+        Tell how long ago that was.
+        """
+        return self._clock.seconds() - self.heard
+
+    def probe(self, _: str) -> None:
+        """
+        Ask.
+        """
+        if self.answers:
+            self.heard = self._clock.seconds()
+
+    def doubt(self, _: str) -> None:
+        """
+        Count.
+        """
+        self.doubted += 1
+
+
+class WatchTests(SynchronousTestCase):
+    """
+    A request that is watched.
+    """
+
+    def watch(self, *, answers: bool, patience: float, usual: float = 0.0) -> Watch:
+        """
+        Watch a request that brings nothing.
+        """
+        self.clock = Clock()
+        self.links = Links(self.clock, answers=answers)
+        self.getting: Deferred[Any] = Deferred()
+        self.getting.addErrback(lambda _: None)
+        self.sink = SimpleNamespace(filled=0, chunk=SimpleNamespace(length=100))
+        return Watch(
+            "peer",
+            self.getting,
+            cast("Any", self.sink),
+            links=cast("Any", self.links),
+            clock=self.clock,
+            patience=patience,
+            usual=usual,
+        )
+
+    def test_silent(self) -> None:
+        """
+        A peer that does not even answer a ping is given up within a second, however
+        patient one is with slow ones.
+        """
+        watch = self.watch(answers=False, patience=10.0)
+        self.clock.pump([0.05] * 20)
+        self.assertIsInstance(watch.error, PeerUnreachable)
+        self.assertTrue(self.getting.called)
+        self.assertEqual(self.links.doubted, 1)
+
+    def test_busy_itself(self) -> None:
+        """
+        A node whose own chunks take long hears everybody late, and waits as long.
+        """
+        watch = self.watch(answers=False, patience=10.0, usual=3.0)
+        self.clock.pump([0.05] * 60)
+        self.assertIsNone(watch.error)
+        self.clock.pump([0.05] * 20)
+        self.assertIsInstance(watch.error, PeerUnreachable)
+
+    def test_slow(self) -> None:
+        """
+        A peer that is there and brings less than half of what was missing is too slow
+        when the patience is over, and not doubted.
+        """
+        watch = self.watch(answers=True, patience=2.0)
+        self.sink.filled = 40
+        self.clock.pump([0.05] * 38)
+        self.assertIsNone(watch.error)
+        self.clock.pump([0.05] * 4)
+        self.assertIsInstance(watch.error, PeerSlow)
+        self.assertEqual(self.links.doubted, 0)
+
+    def test_goes_on(self) -> None:
+        """
+        One that has brought half has as long again for half of the rest.
+        """
+        watch = self.watch(answers=True, patience=1.0)
+        for filled in (50, 75, 88):
+            self.sink.filled = filled
+            self.clock.pump([0.05] * 20)
+            self.assertIsNone(watch.error)
+        watch.end()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_patience(self) -> None:
+        """
+        The patience is four times what chunks take, and doubles with each
+        disappointment, within bounds.
+        """
+        pace = Pace()
+        self.assertEqual(pace.patience(0), LEAST_PATIENCE)
+        pace.took(0.5)
+        self.assertEqual((pace.patience(0), pace.patience(1)), (2.0, 4.0))
+        self.assertEqual(pace.patience(9), 10.0)
