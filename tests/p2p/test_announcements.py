@@ -71,6 +71,24 @@ class AnnouncementsTests(SynchronousTestCase):
         self.check_known(cluster, holder, chunks)
         self.assertLessEqual(holder.links.told, told + 2)
 
+    def test_plenty(self) -> None:
+        """
+        Further homes are told of a few holders of a chunk only; one that replaces the
+        first home is told of all.
+        """
+        cluster = Cluster(12)
+        (chunk,) = chunks_of(1)
+        first, second = cluster.home_of(chunk), cluster.home_of(chunk, 1)
+        for node in (first, second, *cluster.others(first, second)):
+            node.fetch(chunk)
+            cluster.run(1)
+        self.assertEqual(len(first.swarm.directory.holders(chunk.id)), 12)
+        self.assertLess(len(second.swarm.directory.holders(chunk.id)), 8)
+        cluster.kill(first.node_id)
+        cluster.agree()
+        cluster.run(2)
+        self.assertEqual(len(second.swarm.directory.holders(chunk.id)), 11)
+
     def test_no_longer_alone(self) -> None:
         """
         What a node gathered alone is announced when others come, and again when they

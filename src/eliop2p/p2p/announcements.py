@@ -13,6 +13,12 @@ from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.rendezvous import Homes, Ranking
 from eliop2p.wire.events import MAX_BATCH, Gone, Have
 
+PLENTY = 4
+"""
+How many holders the first home of a chunk must have named for the further homes not to
+be told of one more: that many it takes to replace it.
+"""
+
 GATHER_SECONDS = 0.01
 """
 How long announcements wait for others to share a message, in seconds.
@@ -64,6 +70,8 @@ class Announcements:
         self._pending: dict[str, dict[ChunkId, Digest | None]] = {}
         # Of chunks that are being received: homes that only others see.
         self._others: dict[ChunkId, PeerInfo] = {}
+        # Of these, those of which the first home knows enough holders.
+        self._plenty: set[ChunkId] = set()
         self._flushing: IDelayedCall | None = None
         self._stopped = False
         self._retelling = _Retelling(self, membership, homes.replicas, clock)
@@ -98,18 +106,31 @@ class Announcements:
         self._retelling.known(chunk_id)
         self._tell(chunk_id, None)
 
-    def registered(self, chunk_id: ChunkId, home: PeerInfo) -> None:
+    def registered(
+        self, chunk_id: ChunkId, home: PeerInfo | None, holders: int
+    ) -> None:
         """
         A node answered as a home of a chunk: it is to know too how that ends.
+
+        Args:
+            chunk_id: The chunk.
+            home: Who answered, None when it is this node.
+            holders: How many nodes it named that hold the chunk.
         """
-        peers = self._membership.current().peers
-        if home.node_id not in self._homes.of(chunk_id, peers):
+        homes = self._homes.of(chunk_id, self._membership.current().peers)
+        name = self._node_id if home is None else home.node_id
+        if home is not None and name not in homes:
             self._others[chunk_id] = home
+        if holders >= PLENTY and homes[:1] == (name,):
+            self._plenty.add(chunk_id)
+        else:
+            self._plenty.discard(chunk_id)
 
     def again(self, chunk_id: ChunkId) -> None:
         """
         The node asks for the chunk: that it was gone is not to be said after that.
         """
+        self._plenty.discard(chunk_id)
         for waiting in self._pending.values():
             waiting.pop(chunk_id, None)
 
@@ -134,8 +155,11 @@ class Announcements:
 
     def _tell(self, chunk_id: ChunkId, digest: Digest | None) -> None:
         peers = self._membership.current().peers
+        plenty = digest is not None and chunk_id in self._plenty
+        self._plenty.discard(chunk_id)
         if len(peers) > 1:
-            for home in self._homes.of(chunk_id, peers):
+            homes = self._homes.of(chunk_id, peers)
+            for home in homes[:1] if plenty else homes:
                 self.tell_home(home, chunk_id, digest)
         other = self._others.pop(chunk_id, None)
         if other is not None and digest is not None:
@@ -232,7 +256,11 @@ class _Retelling:
         old, new = Ranking(self._told), Ranking(target)
         for chunk_id, digest in chunks.holdings():
             before = old.top(chunk_id, self._replicas)
-            for home in new.top(chunk_id, self._replicas):
+            after = new.top(chunk_id, self._replicas)
+            # Who was a further home until now has been told of few holders.
+            if set(after[:1]) & set(before[1:]):
+                before = before[:1]
+            for home in after:
                 fresh = home not in before or home in joined
                 if fresh and chunk_id not in self._known:
                     self._announcements.tell_home(home, chunk_id, digest)

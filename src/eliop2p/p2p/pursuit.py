@@ -179,11 +179,11 @@ class Pursuit:
             self._inlined = search.inlined
             return located
         self._take(located)
-        if search.answered is not None:
-            means.announcements.registered(self._chunk.id, search.answered)
-            names = {holder.node_id for holder in located.holders}
-            if names and names <= set(rejected):
-                self._vain[search.answered.node_id] += 1
+        holders = sum(holder.complete for holder in located.holders)
+        means.announcements.registered(self._chunk.id, search.answered, holders)
+        names = {holder.node_id for holder in located.holders}
+        if search.answered is not None and names and names <= set(rejected):
+            self._vain[search.answered.node_id] += 1
         unknown = located.verdict is Verdict.LEASE or located.is_hopeless
         if unknown and not self._consulted:
             better = await means.locator.consult(request, search)
