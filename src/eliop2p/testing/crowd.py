@@ -31,6 +31,7 @@ from eliop2p.p2p.swarm import Swarm
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.testing.crowd_parts import CheckingSender, CrowdPlan, SharedMemory
+from eliop2p.testing.crowd_pieces import PiecedChunks
 from eliop2p.testing.faulty_chunks import FaultyChunks
 from eliop2p.testing.simclock import SimClock, let_pass
 from eliop2p.testing.simnet import SimHost, SimNetwork
@@ -119,7 +120,7 @@ class CrowdNode:
         self.reading = False
         self.sources = {"memory": 0, "disk": 0, "peer": 0, "origin": 0}
         self.links.start(me.host, PORT)
-        self.given = FaultyChunks(self.chunks, clock)
+        self.given = FaultyChunks(PiecedChunks(self.chunks, crowd.segment), clock)
         self.swarm.begin(self.given)
 
     def _dropped(self, chunk_id: ChunkId) -> None:
@@ -227,6 +228,7 @@ class Crowd:
         network: The network that all share.
         origin: The store.
         chunk_size: Length of a simulated chunk in bytes.
+        segment: Bytes that travel at once.
         known: The bytes of chunks by digest, which all nodes share.
         nodes: The nodes.
         trace: A line for each read that ended.
@@ -237,7 +239,7 @@ class Crowd:
         self.chunk_size = plan.chunk_size // plan.scale
         self.clock = SimClock()
         self.clock.rightNow = EPOCH
-        segment = max(self.chunk_size // _SEGMENTS, 1)
+        self.segment = segment = max(self.chunk_size // _SEGMENTS, 1)
         self.network = SimNetwork(
             self.clock,
             random.Random(f"network {plan.seed}"),  # noqa: S311  # Simulated.
@@ -245,6 +247,7 @@ class Crowd:
             max_segment=segment,
             min_segment=segment,
             window=_UNDER_WAY * segment,
+            high_water=segment,
         )
         self.network.fabric.loss = plan.loss
         self.rng = random.Random(f"crowd {plan.seed}")  # noqa: S311  # Simulated.

@@ -23,7 +23,7 @@ from zope.interface import implementer
 from eliop2p.interfaces import INetwork
 from eliop2p.testing.simclock import Agenda, SimClock, advance_until, let_pass
 from eliop2p.testing.simlink import Fabric, Link
-from eliop2p.testing.simtransport import SimTransport
+from eliop2p.testing.simtransport import HIGH_WATER, SimTransport
 
 __all__ = ["SimClock", "SimHost", "SimNetwork", "SimPort", "advance_until", "let_pass"]
 
@@ -273,6 +273,7 @@ class SimNetwork:
         min_segment: The least it is given where there is more.
         window: Bytes of one direction of a connection that are under way or unread, at
             most.
+        high_water: Unsent bytes above which a producer is paused.
 
     Attributes:
         clock: The clock.
@@ -288,11 +289,13 @@ class SimNetwork:
         max_segment: int = 64 * 1024,
         min_segment: int = 1,
         window: int = 256 * 1024,
+        high_water: int = HIGH_WATER,
     ) -> None:
         self.clock = clock
         self.fabric = Fabric(Agenda(clock), rng, latency)
         self._segments = (min_segment, max_segment)
         self._window = window
+        self._high_water = high_water
         self._links: dict[str, Link] = {}
         self._hosts: dict[str, SimHost] = {}
 
@@ -374,5 +377,6 @@ class SimNetwork:
             host=IPv4Address("TCP", host.address, port),
             segments=self._segments,
             window=self._window,
+            high_water=self._high_water,
             gone=gone,
         )

@@ -24,7 +24,7 @@ from eliop2p.testing.simlink import Fabric, Link, Way
 
 HIGH_WATER = 64 * 1024
 """
-Unsent bytes above which a streaming producer is paused, as on Twisted's own transports.
+Unsent bytes above which Twisted's own transports pause a streaming producer.
 """
 
 _END = None
@@ -49,6 +49,7 @@ class SimTransport:
         host: This end's address.
         segments: The least and the most bytes that are delivered at once.
         window: Bytes under way, at most.
+        high_water: Unsent bytes above which a streaming producer is paused.
         gone: To be told when the connection is lost.
 
     Attributes:
@@ -67,6 +68,7 @@ class SimTransport:
         host: IPv4Address,
         segments: tuple[int, int],
         window: int,
+        high_water: int,
         gone: Callable[["SimTransport"], object],
     ) -> None:
         self.link = link
@@ -76,6 +78,7 @@ class SimTransport:
         self._host = host
         self._segments = segments
         self._window = window
+        self._high_water = high_water
         self._gone = gone
         self._peer = self
         self._way = Way(fabric, link, link, self.packet_arrived)
@@ -118,7 +121,7 @@ class SimTransport:
         if not data or not self.connected or self._aborting:
             return
         self._buffer += data
-        if self._streaming and len(self._buffer) > HIGH_WATER:
+        if self._streaming and len(self._buffer) > self._high_water:
             self._producer_paused = True
             cast("IPushProducer", self._producer).pauseProducing()
         self._pump_soon()
