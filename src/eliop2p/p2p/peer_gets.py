@@ -13,7 +13,7 @@ from eliop2p.base.errors import PeerBusy, PeerError, PeerSlow, WrongAnswer
 from eliop2p.interfaces import IChunkSink, IPeerLinks, IPieceTaker
 from eliop2p.model.peer import PeerInfo
 from eliop2p.model.trail import Intake
-from eliop2p.p2p.pace import Pace, Watch
+from eliop2p.p2p.pace import MOST_PATIENCE, Pace, Watch
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.wire.events import Done, Get, Holder
 
@@ -218,7 +218,8 @@ class PeerGets:
             links=self._links,
             clock=self._clock,
             patience=patience,
-            usual=self._pace.seconds,
+            # Before the first chunk has come, its own link may well be the slow one.
+            usual=self._pace.seconds or MOST_PATIENCE,
         )
         try:
             return await getting
