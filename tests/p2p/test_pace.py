@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import PeerSlow, PeerUnreachable
-from eliop2p.p2p.pace import LEAST_PATIENCE, Pace, Watch
+from eliop2p.p2p.pace import FIRST_PATIENCE, LEAST_PATIENCE, Pace, Watch
 
 
 class Links:
@@ -125,7 +125,10 @@ class WatchTests(SynchronousTestCase):
         disappointment, within bounds.
         """
         pace = Pace()
+        self.assertEqual(pace.patience(0), FIRST_PATIENCE)
+        pace.took(0.01)
         self.assertEqual(pace.patience(0), LEAST_PATIENCE)
+        pace = Pace()
         pace.took(0.5)
         self.assertEqual((pace.patience(0), pace.patience(1)), (2.0, 4.0))
         self.assertEqual(pace.patience(9), 10.0)

@@ -25,7 +25,8 @@ def spoilt(data: bytes | memoryview) -> bytes:
 @implementer(IChunkReading)
 class _SpoiltReading:
     """
-    A reading whose bytes are wrong.
+    A reading whose last byte is wrong: what is amid a chunk may be on its way to a
+    client, whose answer is broken off, before the digest can tell.
     """
 
     def __init__(self, reading: IChunkReading) -> None:
@@ -53,7 +54,7 @@ class _SpoiltReading:
         """
         See :class:`IChunkReading`.
         """
-        return self._reading.read(offset, limit).addCallback(self._spoil)
+        return self._reading.read(offset, limit).addCallback(self._spoil, offset)
 
     def close(self) -> None:
         """
@@ -61,9 +62,10 @@ class _SpoiltReading:
         """
         self._reading.close()
 
-    def _spoil(self, span: Span) -> Span:
+    def _spoil(self, span: Span, offset: int) -> Span:
         assert not isinstance(span, FileSpan)
-        return memoryview(spoilt(span))
+        ends = offset + len(span) == self.length
+        return memoryview(spoilt(span)) if ends else span
 
 
 @implementer(ILocalChunks)
