@@ -27,6 +27,7 @@ from eliop2p.model.tally import Tally
 from eliop2p.model.trails import Trails
 from eliop2p.net.listening import opening
 from eliop2p.node_metrics import Counted, observe_node
+from eliop2p.p2p.bandwidth import make_bandwidth
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm, make_gossip
@@ -44,7 +45,8 @@ from eliop2p.proxy.service import ProxyService
 from eliop2p.proxy.tunnel import Tunnels
 from eliop2p.reported_source import ReportedSource
 from eliop2p.shared_answers import SharedAnswers
-from eliop2p.stores import make_stores
+from eliop2p.storage.budgeted import BudgetedOrigin
+from eliop2p.stores import make_budget, make_stores
 
 _log = Logger()
 
@@ -72,23 +74,22 @@ class Node(MultiService):
             # Before all that needs them, since it is stopped in the reverse order.
             world.workers.setServiceParent(self)
         self._ready = False
-        self._directory = usable_directory(
-            config.general.data_dir, "[general] data_dir"
-        )
+        data = config.general.data_dir
+        self._directory = usable_directory(data, "[general] data_dir")
         self.metrics = Metrics()
         self.trails = Trails(config.admin.explain_requests, TRAIL_BYTES)
         self.me = describe_node(config, node_name(config, self._directory, world.rng))
-        tracing = trace_requests(
-            config.tracing, self.me.node_id, self.trails, world.worker
-        )
+        name = self.me.node_id
+        tracing = trace_requests(config.tracing, name, self.trails, world.worker)
         if tracing is not None:
             tracing.setServiceParent(self)
-        self.origin, self._stores = make_stores(
+        self.budget = make_budget(config, world.clock)
+        plain, self._stores = make_stores(
             config, world.network, world.worker, world.clock
         )
-        self.members = NodeDiscovery(
-            self.me, self._directory / "members.json", world.worker
-        )
+        self.origin = BudgetedOrigin(plain, self.budget, world.clock, world.rng)
+        known = self._directory / "members.json"
+        self.members = NodeDiscovery(self.me, known, world.worker)
         self.swarm = Swarm(
             self.me.node_id,
             self.members,
@@ -97,6 +98,8 @@ class Node(MultiService):
             rng=world.rng,
             selection_k=config.p2p.selection_k,
             upload_slots=config.p2p.upload_slots,
+            selection=config.p2p.selection,
+            budget=self.budget,
         )
         self.gossip, self._gossiped = make_gossip(
             self.me,
@@ -109,12 +112,10 @@ class Node(MultiService):
         self.gossip.setServiceParent(self)
         self._source = ReportedSource(self.swarm.transfers)
         self.chunks = make_chunks(config, self._source, world, self.metrics)
-        self._record_store = RecordStore(
-            str(self._directory / "objects.db"), world.worker
-        )
-        self._records = Records(
-            self._record_store, self.swarm.objects, config.cache.chunk_size
-        )
+        records = str(self._directory / "objects.db")
+        self._record_store = RecordStore(records, world.worker)
+        size = config.cache.chunk_size
+        self._records = Records(self._record_store, self.swarm.objects, size)
         self.steered = make_steered(
             config,
             self.me.node_id,
@@ -144,23 +145,27 @@ class Node(MultiService):
                 world.clock.seconds,
                 self._tunnels,
                 world.workers,
+                self.bandwidth,
+                self.budget,
             ),
         )
 
     # --- parts
 
     def _make_links(self, requests: IPeerRequests) -> PeerLinks:
-        world, secret = self._world, self._config.p2p.cluster_secret
+        world, p2p = self._world, self._config.p2p
+        self.bandwidth = make_bandwidth(world.clock, p2p.max_upload, p2p.max_download)
         self.links = PeerLinks(
             node_id=self.me.node_id,
-            secret=secret.reveal().encode() if secret else b"",
+            secret=p2p.cluster_secret.reveal().encode() if p2p.cluster_secret else b"",
             network=world.network,
             clock=world.clock,
             requests=requests,
             worker=world.worker,
             rng=world.rng,
             nonce=world.nonce,
-            max_peers=self._config.p2p.max_peers,
+            max_peers=p2p.max_peers,
+            bandwidth=self.bandwidth,
         )
         return self.links
 
@@ -180,9 +185,8 @@ class Node(MultiService):
 
     def _make_admin(self) -> MultiService:
         clock = self._world.clock
-        eviction = Eviction(
-            self._record_store, self._records, self.chunks, self._world.worker
-        )
+        worker = self._world.worker
+        eviction = Eviction(self._record_store, self._records, self.chunks, worker)
         sights = Sights(
             self.status,
             self.metrics,
@@ -205,8 +209,7 @@ class Node(MultiService):
 
     def _make_proxy(self) -> ProxyServer:
         config, world = self._config, self._world
-        chunk_size = config.cache.chunk_size
-        records = self._records
+        records, chunk_size = self._records, config.cache.chunk_size
         self._tunnels = Tunnels(
             world.network,
             world.clock,

@@ -3,6 +3,7 @@ What is counted where it happens, shown as metrics.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 
@@ -11,6 +12,8 @@ from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.control.lifecycle import PlaneState
 from eliop2p.control.service import ControlService
 from eliop2p.interfaces import CacheUsage, IMembership, IOrigin
+from eliop2p.net.store_budget import StoreBudget
+from eliop2p.p2p.bandwidth import Bandwidth
 from eliop2p.p2p.gossip_service import Gossip
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.swarm import Swarm
@@ -36,6 +39,8 @@ class Counted:
     seconds: Callable[[], float]
     tunnels: Tunnels
     workers: Workers | None
+    bandwidth: Bandwidth
+    budget: StoreBudget
 
 
 def observe_node(metrics: Metrics, node: Counted) -> None:
@@ -50,6 +55,10 @@ def observe_node(metrics: Metrics, node: Counted) -> None:
     show("origin_requests_total", lambda: node.origin.requests)
     show("peer_bytes_sent_total", lambda: node.links.bytes_sent)
     show("peer_bytes_received_total", lambda: node.links.bytes_received)
+    _observe_limits(metrics, node.bandwidth)
+    show("origin_slowed_total", lambda: node.budget.slowed)
+    show("origin_budget_ratio", lambda: node.budget.factor)
+    show("leases_put_off_total", lambda: node.budget.put_off)
     show("peer_refused_total", lambda: node.links.refused)
     metrics.observe(
         "eliop2p_errors_total",
@@ -77,6 +86,12 @@ def _observe_workers(metrics: Metrics, workers: Workers) -> None:
     metrics.observe("eliop2p_worker_bytes_total", {}, lambda: workers.sent)
     metrics.observe("eliop2p_worker_requests_total", {}, lambda: workers.answered)
     metrics.observe("eliop2p_worker_restarts_total", {}, lambda: workers.restarts)
+
+
+def _observe_limits(metrics: Metrics, bandwidth: Bandwidth) -> None:
+    name = "eliop2p_peer_limited_seconds_total"
+    metrics.observe(name, {"direction": "up"}, lambda: bandwidth.up.held_seconds)
+    metrics.observe(name, {"direction": "down"}, lambda: bandwidth.down.held_seconds)
 
 
 def _observe_gossip(metrics: Metrics, gossip: Gossip) -> None:
@@ -110,6 +125,13 @@ def _observe_swarm(metrics: Metrics, node: Counted) -> None:
     show("peers_banned", lambda: len(transfers.scores.banned(node.seconds())))
     show("leases_total", lambda: transfers.counters.lease_granted)
     show("last_resort_reads_total", lambda: transfers.counters.last_resort_reads)
+    for outcome in ("won", "lost", "failed", "denied"):
+        metrics.observe(
+            "eliop2p_hedges_total",
+            {"outcome": outcome},
+            partial(getattr, transfers.hedges, outcome),
+        )
+    show("hedged_bytes_total", lambda: transfers.hedges.asked)
     metrics.observe(
         "eliop2p_corrupt_chunks_total",
         {"where": "peer"},

@@ -8,6 +8,7 @@ from eliop2p.base.config import NodeConfig
 from eliop2p.base.config_kinds import Endpoint
 from eliop2p.interfaces import INetwork, IOrigin, IWorker
 from eliop2p.model.store import StoreAddress, Stores, is_address
+from eliop2p.net.store_budget import StoreBudget
 from eliop2p.storage.by_host import OriginsByHost
 from eliop2p.storage.http_origin import HttpOrigin
 from eliop2p.storage.local import LocalOrigin
@@ -38,6 +39,14 @@ def _is_trusted(where: Endpoint) -> bool:
     name alone, which somebody else may let lead anywhere.
     """
     return is_address(where.host) or where.host == "localhost"
+
+
+def make_budget(config: NodeConfig, clock: IReactorTime) -> StoreBudget:
+    """
+    Make the budget that all stores share.
+    """
+    limits, chunk_size = config.limits, config.cache.chunk_size
+    return StoreBudget(clock, limits.origin_rate, limits.origin_requests, chunk_size)
 
 
 def make_stores(

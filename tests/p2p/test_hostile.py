@@ -5,8 +5,7 @@ Peers that know the secret and break the rules: what they cost a connection.
 import tracemalloc
 
 from eliop2p.p2p.calls import MAX_LATE
-from eliop2p.p2p.protocol import MAX_BACKLOG
-from eliop2p.p2p.pulse import HANDSHAKE_TIMEOUT, PING_AFTER, STALL_TIMEOUT
+from eliop2p.p2p.pulse import HANDSHAKE_TIMEOUT, MAX_BACKLOG, PING_AFTER, STALL_TIMEOUT
 from eliop2p.wire.cluster_events import MAX_UPDATES, FoundObject
 from eliop2p.wire.codec import MAX_CONTROL, MAX_DATA, encode, encode_data_header
 from eliop2p.wire.events import (

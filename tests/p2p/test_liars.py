@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.interfaces import Fetched
 from eliop2p.model.chunk import Digest
-from eliop2p.p2p.pursuit import LAST_RESORT_AFTER
+from eliop2p.p2p.patience import LAST_RESORT_AFTER
 from eliop2p.wire.events import Gone, Holder, Leased, Locate, Located, Verdict
 from tests.p2p.tiny_cluster import Cluster, chunks_of, content, digest_of
 

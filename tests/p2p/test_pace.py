@@ -42,6 +42,12 @@ class Links:
         if self.answers:
             self.heard = self._clock.seconds()
 
+    def held_back(self) -> bool:
+        """
+        This node does not hold its peers back.
+        """
+        return False
+
     def doubt(self, _: str) -> None:
         """
         Count.

@@ -14,10 +14,13 @@ from zope.interface.verify import verifyObject
 
 from eliop2p.base.errors import PeerBusy, PeerUnreachable, RemoteProtocolError
 from eliop2p.model.chunk import ObjectId
+from eliop2p.p2p.bandwidth import make_bandwidth
 from eliop2p.p2p.calls import PROGRESS_TIMEOUT
-from eliop2p.p2p.protocol import MAX_BACKLOG, MAX_QUESTIONS, PeerConnection
+from eliop2p.p2p.protocol import PeerConnection
 from eliop2p.p2p.pulse import (
     HANDSHAKE_TIMEOUT,
+    MAX_BACKLOG,
+    MAX_QUESTIONS,
     PART_TIMEOUT,
     PING_AFTER,
     PONG_TIMEOUT,
@@ -131,6 +134,7 @@ class ConnectionCase(SynchronousTestCase):
         """
         self.clock = Clock()
         self.owner = Owner()
+        self.bandwidth = make_bandwidth(self.clock)
         self.requests = ChunkRequests()
         self.transport = TCPTransport()
         self.logged = self.enterContext(capturedLogs())
@@ -141,6 +145,7 @@ class ConnectionCase(SynchronousTestCase):
             owner=self.owner,
             requests=self.requests,
             worker=ImmediateWorker(),
+            bandwidth=self.bandwidth,
         )
         self.connection.makeConnection(self.transport)
 

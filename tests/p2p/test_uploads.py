@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -21,6 +22,7 @@ from eliop2p.base.errors import (
 )
 from eliop2p.interfaces import IChunkReading, IPeerRequests, IWorker
 from eliop2p.model.span import FileSpan, Span
+from eliop2p.p2p.bandwidth import make_bandwidth
 from eliop2p.p2p.uploads import LONG_PIECE, PIECE, Uploads
 from eliop2p.wire.events import Done, Fail, Fault, Get, Message
 from tests.p2p.chunk_requests import DIGEST, ChunkRequests, MemoryReading, chunk_id
@@ -132,7 +134,9 @@ class UploadCase(SynchronousTestCase):
         """
         Make uploads that read files with a worker.
         """
-        uploads = Uploads("peer", self.requests, worker, self.output)
+        uploads = Uploads(
+            "peer", self.requests, worker, self.output, make_bandwidth(Clock()).up
+        )
         self.output.uploads = uploads
         return uploads
 

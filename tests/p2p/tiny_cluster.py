@@ -416,6 +416,12 @@ class FakeLinks:
         gone = node_id not in self._cluster.nodes or node_id in self.cut
         return math.inf if gone else 0.0
 
+    def held_back(self) -> bool:
+        """
+        Never.
+        """
+        return False
+
     def probe(self, node_id: str) -> None:
         """
         Nothing is to be found out: silence tells.

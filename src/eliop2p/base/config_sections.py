@@ -203,11 +203,31 @@ class P2PConfig:
     selection_k: int = declare(
         kinds.integer(1, 10), "5", "How many peers are considered for a chunk."
     )
+    selection: str = declare(
+        kinds.PLUGIN,
+        "fastest",
+        "Policy that says which of them is asked first: fastest, nearest, rarest, or a "
+        "plugin.",
+    )
     max_peers: int = declare(
         kinds.integer(1, 10_000), "50", "Connections to peers kept at one time."
     )
     upload_slots: int = declare(
         kinds.integer(1, 1024), "16", "Chunks sent to peers at one time."
+    )
+    max_upload: int = declare(
+        kinds.integer(0, 1 << 20, kinds.MBIT),
+        "0",
+        "Rate at which chunks are sent to peers, all together; 0 for no limit.",
+        unit="Mbit/s",
+        name="max_upload_mbps",
+    )
+    max_download: int = declare(
+        kinds.integer(0, 1 << 20, kinds.MBIT),
+        "0",
+        "Rate at which chunks are taken from peers, all together; 0 for no limit.",
+        unit="Mbit/s",
+        name="max_download_mbps",
     )
     cluster_secret: Secret | None = declare(  # noqa: RUF009  a field, not its value
         kinds.SECRET, "", "What nodes of a cluster prove to each other that they know."
@@ -310,6 +330,21 @@ class LimitsConfig:
         "Memory for chunks that are arriving.",
         unit="MiB",
         name="inflight_memory_mb",
+    )
+    origin_rate: int = declare(
+        kinds.integer(0, 1 << 20, kinds.MBIT),
+        "0",
+        "Rate at which the whole cluster reads the store; 0 for no limit; the same on "
+        "every node.",
+        unit="Mbit/s",
+        name="origin_mbps",
+    )
+    origin_requests: int = declare(
+        kinds.integer(0, 1_000_000),
+        "0",
+        "Requests that the whole cluster sends to the store each second; 0 for no "
+        "limit; the same on every node.",
+        name="origin_requests_per_sec",
     )
     adjust_rate: int = declare(
         kinds.integer(1, 1 << 20, kinds.MBIT),

@@ -51,6 +51,27 @@ TABLE: tuple[MetricInfo, ...] = (
         "Requests sent to the store.",
     ),
     MetricInfo(
+        "eliop2p_origin_slowed_total",
+        "counter",
+        (),
+        "Times that the store had this node slow down, by 429 or 503; those of one "
+        "second count once.",
+    ),
+    MetricInfo(
+        "eliop2p_origin_budget_ratio",
+        "gauge",
+        (),
+        "The part of the store's budget that the store lets this node have: 1 unless "
+        "it had it slow down of late.",
+    ),
+    MetricInfo(
+        "eliop2p_leases_put_off_total",
+        "counter",
+        (),
+        "Times that this node, as a home, had nobody read the store because its budget "
+        "was spent.",
+    ),
+    MetricInfo(
         "eliop2p_peer_bytes_sent_total",
         "counter",
         (),
@@ -61,6 +82,13 @@ TABLE: tuple[MetricInfo, ...] = (
         "counter",
         (),
         "Bytes received from other nodes: chunks and messages.",
+    ),
+    MetricInfo(
+        "eliop2p_peer_limited_seconds_total",
+        "counter",
+        ("direction",),
+        "Time in which chunks waited for the bandwidth limits between nodes, by "
+        "direction: up for max_upload_mbps, down for max_download_mbps.",
     ),
     MetricInfo(
         "eliop2p_peer_refused_total",
@@ -204,6 +232,20 @@ TABLE: tuple[MetricInfo, ...] = (
         "counter",
         (),
         "Requests that other nodes did not fulfil, unless for being busy.",
+    ),
+    MetricInfo(
+        "eliop2p_hedges_total",
+        "counter",
+        ("outcome",),
+        "Second requests for the rest of a chunk that took unusually long, by outcome: "
+        "won when it came first, lost when it came too late, failed when it brought "
+        "nothing, denied when too much had been asked for twice already.",
+    ),
+    MetricInfo(
+        "eliop2p_hedged_bytes_total",
+        "counter",
+        (),
+        "Bytes that these asked for, at most a tenth of what came from other nodes.",
     ),
     MetricInfo(
         "eliop2p_peers_banned",

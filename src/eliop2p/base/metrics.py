@@ -69,11 +69,8 @@ class Metrics(Collector):
         ] = {}
         self.served_bytes = self._counter("eliop2p_served_bytes_total")
         self.requests = self._counter("eliop2p_requests_total")
-        self.origin_bytes = self._counter("eliop2p_origin_bytes_total")
-        self.origin_requests = self._counter("eliop2p_origin_requests_total")
-        self.peer_bytes_sent = self._counter("eliop2p_peer_bytes_sent_total")
-        self.peer_bytes_received = self._counter("eliop2p_peer_bytes_received_total")
-        self.peer_refused = self._counter("eliop2p_peer_refused_total")
+        self._count_origin()
+        self._count_peers()
         self.auth = self._counter("eliop2p_auth_total")
         self.forbidden = self._counter("eliop2p_forbidden_total")
         self.tunnels_opened = self._counter("eliop2p_tunnels_total")
@@ -92,6 +89,8 @@ class Metrics(Collector):
         self.dropped_chunks = self._counter("eliop2p_dropped_chunks_total")
         self.uploads = self._gauge("eliop2p_uploads")
         self.peer_failures = self._counter("eliop2p_peer_failures_total")
+        self.hedges = self._counter("eliop2p_hedges_total")
+        self.hedged_bytes = self._counter("eliop2p_hedged_bytes_total")
         self.peers_banned = self._gauge("eliop2p_peers_banned")
         self.leases = self._counter("eliop2p_leases_total")
         self.last_resort_reads = self._counter("eliop2p_last_resort_reads_total")
@@ -112,6 +111,19 @@ class Metrics(Collector):
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         self._begin_at_zero()
+
+    def _count_origin(self) -> None:
+        self.origin_bytes = self._counter("eliop2p_origin_bytes_total")
+        self.origin_requests = self._counter("eliop2p_origin_requests_total")
+        self.origin_slowed = self._counter("eliop2p_origin_slowed_total")
+        self.origin_budget_ratio = self._gauge("eliop2p_origin_budget_ratio")
+        self.leases_put_off = self._counter("eliop2p_leases_put_off_total")
+
+    def _count_peers(self) -> None:
+        self.peer_bytes_sent = self._counter("eliop2p_peer_bytes_sent_total")
+        self.peer_bytes_received = self._counter("eliop2p_peer_bytes_received_total")
+        self.peer_limited_seconds = self._counter("eliop2p_peer_limited_seconds_total")
+        self.peer_refused = self._counter("eliop2p_peer_refused_total")
 
     def _count_workers(self) -> None:
         self.workers = self._gauge("eliop2p_workers")

@@ -24,6 +24,7 @@ from eliop2p.interfaces._cluster import (
     NodeLoad,
     Registration,
 )
+from eliop2p.interfaces._selection import IPeerSelector
 from eliop2p.interfaces._storage import (
     IBodyReceiver,
     IBodySource,
@@ -87,6 +88,7 @@ __all__ = [
     "IPartialChunks",
     "IPeerLinks",
     "IPeerRequests",
+    "IPeerSelector",
     "IPieceTaker",
     "IRecordStore",
     "IReplicaAware",

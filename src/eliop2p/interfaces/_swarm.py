@@ -158,6 +158,12 @@ class IPeerLinks(Interface):
         no connection with it.
         """
 
+    def held_back() -> bool:
+        """
+        Tell whether this node takes bytes more slowly than they come, for the sake of
+        a limit, so that nobody else is to blame when they come late.
+        """
+
     def probe(node_id: str) -> None:
         """
         Ask a connected peer for a sign of life.

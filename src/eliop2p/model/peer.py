@@ -61,6 +61,17 @@ class Membership:
     peers: dict[str, PeerInfo]
 
 
+def neighbours(membership: Membership, node_id: str) -> frozenset[str]:
+    """
+    Name the members in the zone of one; all of them where it names none.
+    """
+    me = membership.peers.get(node_id)
+    zone = "" if me is None else me.zone
+    return frozenset(
+        name for name, peer in membership.peers.items() if zone in ("", peer.zone)
+    )
+
+
 @attrs.frozen
 class PeerStanding:
     """

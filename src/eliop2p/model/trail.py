@@ -42,10 +42,12 @@ class Intake:
         start: How many bytes of the chunk were there before.
         discarded: How many came in vain. It grows after the end of what was given up,
             while that which was on its way still comes in.
+        kept: By how many the chunk grew.
     """
 
     start: int = 0
     discarded: int = 0
+    kept: int = 0
 
     def came(self, size: int, *, kept: int) -> None:
         """
@@ -55,6 +57,7 @@ class Intake:
             size: Its length.
             kept: By how much of it the chunk grew.
         """
+        self.kept += kept
         self.discarded += max(0, size - kept)
 
 

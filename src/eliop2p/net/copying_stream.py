@@ -42,6 +42,16 @@ class Transport(Protocol):
         Tell who is there.
         """
 
+    def pauseProducing(self) -> None:
+        """
+        Receive nothing for the moment.
+        """
+
+    def resumeProducing(self) -> None:
+        """
+        Receive again.
+        """
+
 
 class Stream(Transport, Protocol):
     """
@@ -78,6 +88,8 @@ class CopyingStream:
         self.registerProducer = transport.registerProducer
         self.unregisterProducer = transport.unregisterProducer
         self.getPeer = transport.getPeer
+        self.pauseProducing = transport.pauseProducing
+        self.resumeProducing = transport.resumeProducing
 
     def write_span(self, head: bytes, span: bytes | Span) -> None:
         """

@@ -126,6 +126,7 @@ class SocketStream:
         self._reading = True
         self._closing = False
         self._closed = False
+        self._ending = False
         transport.pauseProducing()
         self._reactor.addReader(self)
 
@@ -170,6 +171,20 @@ class SocketStream:
         Ask the owner for nothing any more.
         """
         self._producing = False
+
+    def pauseProducing(self) -> None:
+        """
+        Receive nothing for the moment.
+        """
+        self._stop_reading()
+
+    def resumeProducing(self) -> None:
+        """
+        Receive again, unless the end is near.
+        """
+        if not (self._reading or self._ending or self._closing or self._closed):
+            self._reading = True
+            self._reactor.addReader(self)
 
     def loseConnection(self) -> None:
         """
@@ -272,6 +287,7 @@ class SocketStream:
         The other side sends no more: the transport finds that, too, and knows what to
         do.
         """
+        self._ending = True
         self._stop_reading()
         self._transport.resumeProducing()
 

@@ -13,15 +13,16 @@ Bytes that may be under way on a clamped connection: with 10 ms of latency 50 MB
 """
 
 
-def clamp_window(transport: object) -> None:
+def clamp_window(transport: object, size: int = WINDOW) -> None:
     """
-    Let the other side of a TCP connection have at most :data:`WINDOW` bytes under way
-    from now on. Does nothing where that cannot be asked for.
+    Let the other side of a TCP connection have only so much under way from now on. Does
+    nothing where that cannot be asked for.
 
     Args:
         transport: A connected transport.
+        size: In bytes.
     """
     if sys.platform == "linux" and isinstance(transport, Connection):
         transport.getHandle().setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, WINDOW
+            socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, size
         )

@@ -19,6 +19,7 @@ from eliop2p.base.errors import (
     RemoteProtocolError,
 )
 from eliop2p.interfaces import IPieceTaker
+from eliop2p.p2p.bandwidth import Bandwidth
 from eliop2p.wire.cluster_events import FindObject
 from eliop2p.wire.events import Cancel, Data, Done, Fail, Fault, Get, Message
 from eliop2p.wire.rules import Question, Reply
@@ -38,6 +39,11 @@ MAX_LATE = 16 * 1024 * 1024
 """
 Bytes of chunks that may come after they were said not to be wanted: more than the
 buffers on the way hold.
+"""
+
+MOST_DELAYS = 12
+"""
+How many times longer an answer is waited for while this node itself is slow to read.
 """
 
 Result = Reply | Done
@@ -88,6 +94,7 @@ class _Call:
     timer: IDelayedCall
     taker: IPieceTaker | None = None
     offset: int = 0
+    delays: int = 0
 
 
 class Calls:
@@ -99,7 +106,10 @@ class Calls:
     that goes on for more than :data:`MAX_LATE` does not listen.
     """
 
-    def __init__(self, output: CallOutput, clock: IReactorTime) -> None:
+    def __init__(
+        self, output: CallOutput, clock: IReactorTime, bandwidth: Bandwidth
+    ) -> None:
+        self._bandwidth = bandwidth
         self._output = output
         self._clock = clock
         self._calls: dict[int, _Call] = {}
@@ -221,6 +231,12 @@ class Calls:
 
     def _expired(self, request_id: int) -> None:
         call = self._calls[request_id]
+        if self._bandwidth.held_back and call.delays < MOST_DELAYS:
+            # What the peer sent may wait to be read; whether it lives, pings tell.
+            call.delays += 1
+            again = self._clock.callLater(call.patience, self._expired, request_id)
+            call.timer = again
+            return
         silent = self._clock.seconds() - self._output.heard >= call.patience
         self._give_up(request_id)
         if silent:

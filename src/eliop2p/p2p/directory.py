@@ -200,6 +200,14 @@ class Directory:
             if entry.complete.pop(node_id, None) is not None:
                 self._settle(chunk_id, entry)
 
+    def take_back(self, chunk_id: ChunkId) -> None:
+        """
+        End the lease on a chunk; its reader goes on receiving.
+        """
+        entry = self._active.get(chunk_id)
+        if entry is not None:
+            entry.reader = ""
+
     def forget(self, chunk_id: ChunkId) -> None:
         """
         Drop all that is known of a chunk.

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from eliop2p.interfaces import IMembership, IPeerLinks, Place
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.model.peer import Membership
+from eliop2p.net.store_budget import StoreBudget
 from eliop2p.p2p.directory import Directory
 from eliop2p.p2p.heat import Heat
 from eliop2p.p2p.rendezvous import Homes
@@ -32,6 +33,7 @@ class ChunkHome:
         homes: Where chunks are at home.
         directory: The table.
         clock: The time.
+        budget: What may be read of the store, and is lent with leases.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class ChunkHome:
         *,
         directory: Directory,
         clock: IReactorTime,
+        budget: StoreBudget,
     ) -> None:
         self._node_id = node_id
         self._membership = membership
         self._homes = homes
         self._directory = directory
         self._clock = clock
+        self._budget = budget
         self._heat = Heat()
         self._links: IPeerLinks | None = None
         self._members = set(membership.current().peers)
@@ -80,6 +84,9 @@ class ChunkHome:
                 return Located(request.request_id, Verdict.NOT_HOME, 0, b"", holders)
         self._heat.note(request.chunk_id, now)
         located = self._directory.locate(node_id, request, self._alive, now)
+        if located.verdict is Verdict.LEASE and not self._lends(node_id, request):
+            self._directory.take_back(request.chunk_id)
+            located = attrs.evolve(located, verdict=Verdict.LATER)
         if located.verdict is Verdict.LEASE:
             self._tell_others(Leased(request.chunk_id, node_id))
         return attrs.evolve(located, holders=self._address(located.holders))
@@ -115,12 +122,14 @@ class ChunkHome:
         Take that a node holds a chunk.
         """
         self._directory.have(node_id, chunk_id, digest)
+        self._note_end(chunk_id)
 
     def gone(self, node_id: str, chunk_id: ChunkId) -> None:
         """
         Take that a node neither holds nor receives a chunk any more.
         """
         self._directory.gone(node_id, chunk_id)
+        self._note_end(chunk_id)
 
     def leased(self, chunk_id: ChunkId, node_id: str) -> None:
         """
@@ -141,6 +150,17 @@ class ChunkHome:
         Take that a node has left, with all it held.
         """
         self._directory.lost(node_id)
+
+    def _lends(self, node_id: str, request: Locate) -> bool:
+        """
+        Tell whether the store's budget allows a lease; this node's own reads wait for
+        it by themselves.
+        """
+        return node_id == self._node_id or self._budget.lend(request.chunk_id)
+
+    def _note_end(self, chunk_id: ChunkId) -> None:
+        if not self._directory.reader(chunk_id):
+            self._budget.lent_back(chunk_id)
 
     def _homes_of(self, chunk_id: ChunkId) -> tuple[str, ...]:
         return self._homes.of(chunk_id, self._membership.current().peers)

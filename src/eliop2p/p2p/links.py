@@ -23,6 +23,7 @@ from eliop2p.interfaces import (
     OneWay,
 )
 from eliop2p.model.peer import PeerInfo, is_seed
+from eliop2p.p2p.bandwidth import Bandwidth, make_bandwidth
 from eliop2p.p2p.connections import Connections
 from eliop2p.p2p.dialing import MAX_TOLD, Building, Dial
 from eliop2p.p2p.protocol import PeerConnection
@@ -61,6 +62,7 @@ class PeerLinks:
         rng: Spreads the pings over time.
         nonce: Gives 32 fresh random bytes; not from rng.
         max_peers: A quarter of the connections accepted.
+        bandwidth: How fast chunks are sent and taken; as fast as can be when not given.
 
     Attributes:
         bytes_sent: To all peers, since the start.
@@ -82,6 +84,7 @@ class PeerLinks:
         rng: random.Random,
         nonce: Callable[[], bytes],
         max_peers: int,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         self.bytes_sent = 0
         self.bytes_received = 0
@@ -97,6 +100,7 @@ class PeerLinks:
         self._worker = worker
         self._rng = rng
         self._nonce = nonce
+        self._bandwidth = bandwidth or make_bandwidth(clock)
         self._max_accepted = 4 * max_peers
         self._port: IListeningPort | None = None
         self._closed = False
@@ -175,6 +179,12 @@ class PeerLinks:
         """
         connection = self._proved.usable(node_id)
         return math.inf if connection is None else self._now() - connection.heard
+
+    def held_back(self) -> bool:
+        """
+        Tell whether this node reads slowly: see :class:`IPeerLinks`.
+        """
+        return self._bandwidth.held_back
 
     def probe(self, node_id: str) -> None:
         """
@@ -288,6 +298,7 @@ class PeerLinks:
             owner=self,
             requests=self._requests,
             worker=self._worker,
+            bandwidth=self._bandwidth,
             ping_after=PING_AFTER * self._rng.uniform(0.9, 1.0),
         )
         self._alive[connection] = dial

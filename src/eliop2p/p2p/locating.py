@@ -27,6 +27,11 @@ OTHER_HOME_AFTER = 1.0
 How long a home is waited for where there is another one, in seconds.
 """
 
+BEHIND_BYTES = 10.0
+"""
+How many times longer a home is waited for while this node itself is slow to read.
+"""
+
 MAX_ASKED = 8
 """
 How many nodes are asked as homes for one answer, at most.
@@ -238,6 +243,8 @@ class Locator:
             return None
         self.messages += 1
         asking = self._links.ask(peer, request)
+        if seconds is not None and self._links.held_back():
+            seconds *= BEHIND_BYTES  # The answer may be here, and wait to be read.
         if seconds is not None:
             asking.addTimeout(seconds, self._clock)
         try:

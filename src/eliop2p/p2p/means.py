@@ -1,5 +1,5 @@
 """
-What it takes to get chunks.
+What all pursuits of a node share.
 """
 
 import random
@@ -7,10 +7,12 @@ import random
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from eliop2p.interfaces import IMembership
+from eliop2p.interfaces import IMembership, IPeerSelector
+from eliop2p.net.store_budget import StoreBudget
 from eliop2p.p2p.announcements import Announcements
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.counters import TransferCounters
+from eliop2p.p2p.hedging import Hedges
 from eliop2p.p2p.locating import Locator
 from eliop2p.p2p.peer_gets import PeerGets
 from eliop2p.p2p.selection import PeerScores
@@ -19,13 +21,14 @@ from eliop2p.p2p.selection import PeerScores
 @attrs.frozen
 class Means:
     """
-    What all pursuits of a node share.
+    The parts of a node that a pursuit works with.
 
     Attributes:
         node_id: This node.
         membership: Who is alive.
         locator: The way to the homes.
         gets: Takes bytes from peers.
+        hedges: Says when a second peer is asked.
         scores: How peers have done.
         standings: Told how far this node is with each chunk.
         counters: Told what happens.
@@ -33,12 +36,15 @@ class Means:
         clock: For pauses and time limits.
         rng: Spreads pauses and load.
         selection_k: How many of the peers that a home names are tried.
+        selector: Says in which order.
+        budget: What may be read of the store; more with a lease.
     """
 
     node_id: str
     membership: IMembership
     locator: Locator
     gets: PeerGets
+    hedges: Hedges
     scores: PeerScores
     standings: Standings
     counters: TransferCounters
@@ -46,3 +52,5 @@ class Means:
     clock: IReactorTime
     rng: random.Random
     selection_k: int
+    selector: IPeerSelector
+    budget: StoreBudget

@@ -88,8 +88,8 @@ class Watch:
     Watches one request for a chunk, and cancels it when it is too slow.
 
     It is when it has brought less than half of what was missing while the patience
-    lasted. A peer that is not heard of at all is asked for a sign of life, and without
-    one it is given up long before that.
+    lasted, unless this node itself holds its peers back. A peer that is not heard of at
+    all is asked for a sign of life, and without one it is given up long before that.
 
     Args:
         node_id: The peer.
@@ -156,6 +156,10 @@ class Watch:
             self._filled, self._since = self._sink.filled, now
             return
         name, seconds = self._node_id, self._patience
+        held_back = self._links.held_back()
+        if held_back and self._links.silence(name) < MOST_PATIENCE:
+            self._filled, self._since = self._sink.filled, now
+            return
         least = self._sink.chunk.length * LEAST_PART
         stalls = seconds >= STALLED_AFTER and brought < min(least, missing)
         kind = PeerError if stalls else PeerSlow
@@ -167,7 +171,7 @@ class Watch:
         it is not when that brought no answer.
         """
         silence = self._links.silence(self._node_id)
-        if silence < QUIET:
+        if silence < QUIET or (self._links.held_back() and silence < MOST_PATIENCE):
             self._asked_at = math.inf
         elif self._asked_at == math.inf or now - silence >= self._asked_at:
             self._asked_at = now

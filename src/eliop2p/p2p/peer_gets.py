@@ -125,6 +125,7 @@ class PeerGets:
         scores: Learns how they do.
         clock: The time.
         received: Told of each piece, with its length in bytes.
+        took: Told for how many seconds each chunk took that came whole from one peer.
     """
 
     def __init__(
@@ -133,11 +134,13 @@ class PeerGets:
         scores: PeerScores,
         clock: IReactorTime,
         received: Callable[[int], None],
+        took: Callable[[float], None] | None = None,
     ) -> None:
         self._links = links
         self._scores = scores
         self._clock = clock
         self.received = received
+        self._took = took
         self._pace = Pace()
         self._holders: dict[str, DeferredSemaphore] = {}
         self._relays: dict[str, int] = {}
@@ -201,6 +204,8 @@ class PeerGets:
             raise PeerError(f"{node_id} sent too little")
         if start == 0:
             self._pace.took(clock.seconds() - asked_at)
+            if self._took is not None:
+                self._took(clock.seconds() - asked_at)
         if complete and sink.filled > start:
             first_at = transfer.first_at
             scores.answered(node_id, first_at - asked_at)

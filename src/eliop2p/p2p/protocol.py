@@ -15,19 +15,13 @@ from eliop2p.interfaces import IPeerRequests, IWorker
 from eliop2p.model.span import Span
 from eliop2p.net.copying_stream import Stream
 from eliop2p.net.stream import open_stream
+from eliop2p.p2p.bandwidth import Bandwidth, ReadPacer
 from eliop2p.p2p.calls import Calls
-from eliop2p.p2p.pulse import PING_AFTER, Pulse
+from eliop2p.p2p.pulse import MAX_BACKLOG, MAX_QUESTIONS, PING_AFTER, Pulse
 from eliop2p.p2p.serving import Asked, Serving
 from eliop2p.wire.events import Data, Done, Fail, Goodbye, Message, Ping, Pong
 from eliop2p.wire.rules import Established, Event, Reply
 from eliop2p.wire.session import Session
-
-MAX_QUESTIONS = 1024 * 1024
-MAX_BACKLOG = 4 * 1024 * 1024
-"""
-Bytes of messages in a full transport above which nothing is asked, and above which the
-peer, which does not read, is dropped.
-"""
 
 _log = Logger()
 
@@ -80,6 +74,7 @@ class PeerConnection(Protocol):
         owner: Told what happens.
         requests: Does what the peer asks.
         worker: Reads files.
+        bandwidth: What this connection shares with the others.
         ping_after: Seconds of silence until a ping.
 
     Attributes:
@@ -90,6 +85,7 @@ class PeerConnection(Protocol):
     """
 
     _transport: Stream
+    _pacer: ReadPacer
     _serving: Serving | None = None
 
     def __init__(
@@ -100,9 +96,10 @@ class PeerConnection(Protocol):
         owner: ConnectionOwner,
         requests: IPeerRequests,
         worker: IWorker,
+        bandwidth: Bandwidth,
         ping_after: float = PING_AFTER,
     ) -> None:
-        self.calls = Calls(self, clock)
+        self.calls = Calls(self, clock, bandwidth)
         self.in_doubt = False
         self.parted = False
         self.backlog = 0
@@ -110,6 +107,7 @@ class PeerConnection(Protocol):
         self._owner = owner
         self._requests = requests
         self._worker = worker
+        self._bandwidth = bandwidth
         self._pulse = Pulse(clock, self._ping, self._drop, ping_after)
         self._shut = False
 
@@ -173,6 +171,7 @@ class PeerConnection(Protocol):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self._transport = open_stream(self.transport, self)
+        self._pacer = ReadPacer(self._bandwidth.down, self._transport, self.transport)
         self._transport.registerProducer(self, True)
         self._pulse.connected()
         self._write(self._session.data_to_send())
@@ -182,7 +181,7 @@ class PeerConnection(Protocol):
         Tell where the bytes of a chunk that come next belong.
         """
         awaited = self._session.awaited
-        return None if awaited is None else self.calls.room(*awaited)
+        return None if awaited is None else self._pacer.cut(self.calls.room(*awaited))
 
     def filled(self, size: int) -> None:
         """
@@ -192,6 +191,7 @@ class PeerConnection(Protocol):
         awaited = self._session.awaited
         assert awaited is not None
         self._session.passed(size)
+        self._pacer.took_bytes(size)
         self.calls.filled(awaited[0], size)
 
     def dataReceived(self, data: bytes | memoryview) -> None:
@@ -204,6 +204,7 @@ class PeerConnection(Protocol):
         try:
             events = self._session.receive(data)
             self._pulse.taken(midway=self._session.midway and not events)
+            self._pacer.took(events)
             self._write(self._session.data_to_send())
             for event in events:
                 if self._over():
@@ -219,6 +220,7 @@ class PeerConnection(Protocol):
         self._transport.lost()
         self._close(f"the connection is lost: {reason.getErrorMessage()}")
         self._pulse.stop()
+        self._pacer.stop()
         if self._serving is not None:
             self._serving.lost()
         self._owner.gone(self)
@@ -354,7 +356,9 @@ class PeerConnection(Protocol):
             self._part("the peer has left")
 
     def _established(self) -> None:
-        self._serving = Serving(self.peer_id, self._requests, self._worker, self)
+        self._serving = Serving(
+            self.peer_id, self._requests, self._worker, self, self._bandwidth.up
+        )
         if self._pulse.full:
             self._serving.uploads.pause()
         self._pulse.established()

@@ -32,6 +32,13 @@ PART_TIMEOUT = 2.0
 Seconds until a connection that is being closed is cut.
 """
 
+MAX_QUESTIONS = 1024 * 1024
+MAX_BACKLOG = 4 * 1024 * 1024
+"""
+Bytes of messages in a full transport above which nothing is asked, and above which the
+peer, which does not read, is dropped.
+"""
+
 
 class Pulse:
     """

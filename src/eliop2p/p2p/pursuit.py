@@ -15,43 +15,24 @@ from eliop2p.base.errors import (
     PeerError,
     PeerSlow,
 )
-from eliop2p.interfaces import (
-    Fetched,
-    IChunkOrigin,
-    IChunkSink,
-)
+from eliop2p.interfaces import Fetched, IChunkOrigin, IChunkSink
+from eliop2p.model.peer import neighbours
 from eliop2p.model.trail import Intake, Step
+from eliop2p.p2p.hedging import Getting, Race
 from eliop2p.p2p.means import Means
+from eliop2p.p2p.patience import (
+    LAST_RESORT_AFTER,
+    MAX_BEHIND,
+    MAX_FAILURES,
+    MAX_VAIN,
+    PATIENCE,
+    Patience,
+)
 from eliop2p.p2p.peer_gets import Wanted
 from eliop2p.p2p.selection import choose
 from eliop2p.p2p.store_sink import StoreSink
 from eliop2p.wire.cluster_events import Inlined
 from eliop2p.wire.events import MAX_HOLDERS, Done, Holder, Locate, Located, Verdict
-
-FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 0.5
-"""
-How long to wait before a home is asked again: at first and at most, in seconds.
-"""
-
-PATIENCE = 120.0
-"""
-After how many seconds without a byte a chunk is given up.
-"""
-
-LAST_RESORT_AFTER = 20.0
-"""
-After how many seconds without a byte the store is read without a lease.
-"""
-
-MAX_FAILURES = 32
-MAX_BEHIND = 4
-MAX_VAIN = 2
-"""
-After how many failed peers a chunk is given up, or read without a lease; how often a
-peer may not be ahead, or not be found, before it counts as failed; and how often a home
-may name only nodes of which it was told that they failed, before the next is asked.
-"""
 
 _log = Logger()
 
@@ -80,10 +61,9 @@ class Pursuit:
         self._disappointments = 0
         self._digest = b""
         self._inlined: Inlined | None = None
+        self._home = means.node_id
         self._consulted = False
-        self._pause = FIRST_PAUSE
-        self._progress = sink.filled
-        self._progress_at = means.clock.seconds()
+        self._patience = Patience(means.clock, means.rng, sink.filled)
 
     async def alone(self) -> Fetched:
         """
@@ -110,7 +90,7 @@ class Pursuit:
             located = await self._consult_homes()
             if located.verdict is Verdict.LEASE and self._can_read():
                 self._means.counters.lease_granted += 1
-                return await self._read_store("its home gave this node the lease")
+                return await self._read_leased()
             if located.is_hopeless and not self._can_read():
                 raise ChunkUnavailable("nobody has the chunk or can read it")
             failures = len(self._rejected)
@@ -120,13 +100,23 @@ class Pursuit:
                 fetched = await self._try_peers(located.holders)
             if fetched is not None:
                 return fetched
-            progressed = self._note_progress()
+            progressed = self._patience.note(self._sink.filled)
             if self._is_hopeless():
                 return await self._last_resort()
             if progressed or len(self._rejected) > failures:
-                self._pause = FIRST_PAUSE
+                self._patience.renew()
             else:
                 await self._wait(located.verdict)
+
+    async def _read_leased(self) -> Fetched:
+        """
+        Read the store in the place of the home that gave the lease.
+        """
+        returned = self._means.budget.borrow(self._home)
+        try:
+            return await self._read_store("its home gave this node the lease")
+        finally:
+            returned()
 
     async def _last_resort(self) -> Fetched:
         if not self._can_read():
@@ -159,7 +149,7 @@ class Pursuit:
         """
         Say what was tried, for those who want to know later.
         """
-        size = max(0, self._sink.filled - intake.start) if intake else 0
+        size = intake.kept if intake else 0
         seconds = self._means.clock.seconds() - begun
         step = Step(what, name, outcome, why, size, seconds, intake or Intake(), begun)
         self._sink.arrival.note(step)
@@ -181,9 +171,12 @@ class Pursuit:
         self._take(located)
         holders = sum(holder.complete for holder in located.holders)
         means.announcements.registered(self._chunk.id, search.answered, holders)
-        names = {holder.node_id for holder in located.holders}
-        if search.answered is not None and names and names <= set(rejected):
-            self._vain[search.answered.node_id] += 1
+        self._home = means.node_id
+        if search.answered is not None:
+            self._home = search.answered.node_id
+            names = {holder.node_id for holder in located.holders}
+            if names and names <= set(rejected):
+                self._vain[self._home] += 1
         unknown = located.verdict is Verdict.LEASE or located.is_hopeless
         if unknown and not self._consulted:
             better = await means.locator.consult(request, search)
@@ -201,28 +194,17 @@ class Pursuit:
     def _can_read(self) -> bool:
         return self._origin.can_read(self._chunk)
 
-    # --- waiting -------------------------------------------------------------------
-
-    def _note_progress(self) -> bool:
-        if self._sink.filled == self._progress:
-            return False
-        self._progress = self._sink.filled
-        self._progress_at = self._means.clock.seconds()
-        return True
-
     def _is_hopeless(self) -> bool:
-        waited = self._means.clock.seconds() - self._progress_at
         patience = LAST_RESORT_AFTER if self._can_read() else PATIENCE
-        return len(self._rejected) >= MAX_FAILURES or waited >= patience
+        return len(self._rejected) >= MAX_FAILURES or self._patience.waited >= patience
 
     async def _wait(self, verdict: Verdict) -> None:
-        if verdict is Verdict.WAIT:
+        if verdict in (Verdict.WAIT, Verdict.LATER):
             # Not from within: who hears of it may be the last to want the chunk, and
             # then gives this very pursuit up.
             standings, chunk_id = self._means.standings, self._chunk.id
             self._means.clock.callLater(0, standings.stall, chunk_id)
-        seconds = self._pause * self._means.rng.uniform(0.5, 1.0)
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        seconds = self._patience.pause(put_off=verdict is Verdict.LATER)
         await deferLater(self._means.clock, seconds)
 
     # --- the peers -----------------------------------------------------------------
@@ -232,21 +214,23 @@ class Pursuit:
         if not order and self._slow:
             self._slow.clear()
             order = self._choose(holders)
-        for holder in order:
-            done = await self._try(holder)
+        for place, (holder, why) in enumerate(order):
+            done = await self._try_hedged(holder, why, order[place + 1 :])
             if done is not None:
                 return await self._check(done)
         return None
 
-    def _choose(self, holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
+    def _choose(self, holders: tuple[Holder, ...]) -> tuple[tuple[Holder, str], ...]:
         means = self._means
         return choose(
             holders,
             means.scores,
-            means.selection_k,
+            means.selector.order,
             means.rng,
+            k=means.selection_k,
             now=means.clock.seconds(),
             rejected={means.node_id, *self._rejected, *self._slow},
+            near=neighbours(means.membership.current(), means.node_id),
         )
 
     async def _take_inlined(self, inlined: Inlined, holder: Holder) -> Fetched | None:
@@ -269,7 +253,33 @@ class Pursuit:
         self._note("peer", "done", why, begun, name=node_id, intake=intake)
         return await self._check(Done(0, inlined.digest))
 
-    async def _try(self, holder: Holder) -> Done | None:
+    async def _try_hedged(
+        self, holder: Holder, why: str, others: tuple[tuple[Holder, str], ...]
+    ) -> Done | None:
+        """
+        Ask a peer, and another one when it takes unusually long.
+
+        Only one that holds the chunk is the second: it waits for nobody, so that the
+        waits-for graph stays free of cycles.
+        """
+        means, sink = self._means, self._sink
+        begun, start = means.clock.seconds(), sink.filled
+        spare = next((each for each, _ in others if each.complete), None)
+        if spare is None:
+            return await self._try(holder, why)
+
+        def second() -> Getting | None:
+            if not means.hedges.spend(self._chunk.length - sink.filled):
+                return None
+            # Or it would be the first choice for the next chunk, too.
+            brought, seconds = sink.filled - start, means.clock.seconds() - begun
+            means.scores.delivered(holder.node_id, max(brought, 1), seconds)
+            return self._try(spare, f"holds it, and {holder.node_id} takes long")
+
+        race = Race(means.hedges, means.clock, self._try(holder, why), second)
+        return await race.result
+
+    async def _try(self, holder: Holder, why: str) -> Done | None:
         means, node_id = self._means, holder.node_id
         peer = holder.resolve(means.membership.current().peers)
         if not peer.host:
@@ -288,9 +298,8 @@ class Pursuit:
             outcome = "done"
             return done
         finally:
-            why = "holds it" if holder.complete else "was receiving it, and ahead"
             self._note("peer", outcome, why, begun, name=node_id, intake=intake)
-            if self._sink.filled > intake.start:
+            if intake.kept:
                 self._givers[node_id] = holder.complete
 
     def _failed(self, node_id: str, error: PeerError) -> str:

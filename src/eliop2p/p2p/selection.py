@@ -8,7 +8,9 @@ from collections.abc import Container, Sequence
 
 import attrs
 
+from eliop2p.model.choice import Candidate
 from eliop2p.model.peer import PeerStanding
+from eliop2p.p2p.policies import Policy
 from eliop2p.wire.events import Holder
 
 SMOOTHING = 0.3
@@ -25,11 +27,6 @@ FIRST_BAN = 60.0
 LONGEST_BAN = 3600.0
 """
 For how many seconds a peer that gave corrupt bytes is not asked; doubled each time.
-"""
-
-COMPARABLE = 4.0
-"""
-A peer is not asked before others that are this many times better.
 """
 
 _NOMINAL = 1024 * 1024
@@ -164,6 +161,13 @@ class PeerScores:
         score = self._scores.get(node_id)
         return 0 if score is None else score.in_flight
 
+    def latency(self, node_id: str) -> float:
+        """
+        Tell how many seconds the peer's first byte took of late, 0 while unknown.
+        """
+        score = self._scores.get(node_id)
+        return 0.0 if score is None else score.latency
+
     def suspect(self, node_id: str, now: float) -> bool:
         """
         Tell whether the peer failed a moment ago.
@@ -196,7 +200,7 @@ class PeerScores:
 
     def cost(self, node_id: str, now: float) -> float:
         """
-        Estimate how long the peer takes; see :data:`COMPARABLE`.
+        Estimate for how many seconds the peer takes to give a MiB.
         """
         score = self._scores.get(node_id)
         return _FLOOR if score is None else score.cost(now)
@@ -215,30 +219,29 @@ class PeerScores:
 def choose(
     holders: Sequence[Holder],
     scores: PeerScores,
-    k: int,
+    policy: Policy,
     rng: random.Random,
     *,
+    k: int,
     now: float,
     rejected: Container[str] = (),
-) -> tuple[Holder, ...]:
+    near: Container[str] | None = None,
+) -> tuple[tuple[Holder, str], ...]:
     """
     Order the nodes that a home proposed, best first.
-
-    Nodes that did much worse than the best come last. Before them come those that hold
-    the chunk, spread over by their load - of two taken at random, the one with fewer
-    of our requests - and then those that receive it, in the order of the home, which
-    gives each of these one child.
 
     Args:
         holders: What the home proposed.
         scores: What we know of them.
-        k: How many to give at most.
+        policy: Says which is better.
         rng: Randomness.
+        k: How many to give at most.
         now: In seconds.
         rejected: Nodes not to ask.
+        near: The nodes near this one; all of them when not given.
 
     Returns:
-        At most k of them, none twice.
+        At most k of them with the reason of each, none twice.
     """
     banned = scores.banned(now)
     usable = {
@@ -246,23 +249,18 @@ def choose(
         for holder in holders
         if holder.node_id not in rejected and holder.node_id not in banned
     }
-    costs = {node_id: scores.cost(node_id, now) for node_id in usable}
-    bound = COMPARABLE * min(costs.values(), default=0.0)
-    good = [holder for name, holder in usable.items() if costs[name] <= bound]
-    poor = [holder for name, holder in usable.items() if costs[name] > bound]
-    poor.sort(key=lambda holder: costs[holder.node_id])
-    complete = _spread([one for one in good if one.complete], scores, rng)
-    receiving = [one for one in good if not one.complete]
-    return tuple([*complete, *receiving, *poor][:k])
-
-
-def _spread(
-    holders: list[Holder], scores: PeerScores, rng: random.Random
-) -> list[Holder]:
-    left, spread = list(holders), []
-    while left:
-        # Sorted, so that of two with equal load the home's favourite is taken.
-        pair = sorted(rng.sample(range(len(left)), min(2, len(left))))
-        taken = min(pair, key=lambda index: scores.in_flight(left[index].node_id))
-        spread.append(left.pop(taken))
-    return spread
+    choices = policy(
+        [
+            Candidate(
+                name,
+                holder.complete,
+                scores.cost(name, now),
+                scores.latency(name),
+                scores.in_flight(name),
+                near is None or name in near,
+            )
+            for name, holder in usable.items()
+        ],
+        rng,
+    )
+    return tuple((usable[each.node_id], each.why) for each in choices[:k])

@@ -7,8 +7,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 
 from eliop2p.interfaces import IPeerRequests, IWorker, OneWay
+from eliop2p.net.throttle import Throttle
 from eliop2p.p2p.uploads import UploadOutput, Uploads, fault_of
 from eliop2p.wire.cluster_events import (
+    MAX_INLINED,
     AskHolders,
     AskTally,
     FindObject,
@@ -39,11 +41,13 @@ class Serving:
         requests: IPeerRequests,
         worker: IWorker,
         output: UploadOutput,
+        throttle: Throttle,
     ) -> None:
-        self.uploads = Uploads(peer_id, requests, worker, output)
+        self.uploads = Uploads(peer_id, requests, worker, output, throttle)
         self._peer_id = peer_id
         self._requests = requests
         self._output = output
+        self._throttle = throttle
         self._finding: dict[int, Deferred[Any]] = {}
 
     def take(self, message: Asked) -> None:
@@ -106,8 +110,10 @@ class Serving:
         Answer with the chunk itself where that is possible.
         """
         inlined = None
-        if self._output.takes_inlined:
+        if self._output.takes_inlined and self._throttle.ready(MAX_INLINED):
             inlined = self._requests.inlined(question)
+        if inlined is not None:
+            self._throttle.charge(id(self._output), len(inlined.data))
         return inlined or self._requests.locate(self._peer_id, question)
 
     def _finish(self, request_id: int, answer: "Deferred[Any]") -> None:

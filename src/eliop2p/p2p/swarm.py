@@ -14,8 +14,9 @@ from eliop2p.interfaces import (
     IPeerRequests,
     IRecordStore,
 )
-from eliop2p.model.peer import PeerInfo
+from eliop2p.model.peer import Membership, PeerInfo
 from eliop2p.model.tally import Tally
+from eliop2p.net.store_budget import StoreBudget
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.catalog import Catalog
 from eliop2p.p2p.directory import Directory
@@ -26,6 +27,7 @@ from eliop2p.p2p.object_table import ObjectTable
 from eliop2p.p2p.objects import ObjectDirectory, ObjectHome
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.requests import PeerRequests
+from eliop2p.p2p.selectors import find_selector
 from eliop2p.p2p.tallies import Tallies
 from eliop2p.p2p.transfer_manager import TransferManager
 
@@ -43,6 +45,8 @@ class Swarm:
         selection_k: How many peers are tried for a chunk before its home is asked
             again, and named by this node as a home.
         upload_slots: How many uploads may be under way.
+        selection: Name of the policy that says in which order peers are tried.
+        budget: What may be read of the store; everything when not given.
 
     Attributes:
         requests: Answers the peers.
@@ -50,6 +54,9 @@ class Swarm:
         directory: What this node knows as a home.
         transfers: Gets chunks, and tells of those that are here.
         objects: Asks for objects' records, and tells them.
+
+    Raises:
+        StartError: There is no such policy.
     """
 
     def __init__(
@@ -62,13 +69,21 @@ class Swarm:
         rng: random.Random,
         selection_k: int = 5,
         upload_slots: int = 16,
+        selection: str = "fastest",
+        budget: StoreBudget | None = None,
     ) -> None:
+        budget = budget or StoreBudget(clock)
         homes, standings = Homes(), Standings()
         self._standings = standings
         self._node_id, self._membership, self._homes = node_id, membership, homes
         self.directory = Directory(rng.getrandbits(31), selection_k)
         home = ChunkHome(
-            node_id, membership, homes, directory=self.directory, clock=clock
+            node_id,
+            membership,
+            homes,
+            directory=self.directory,
+            clock=clock,
+            budget=budget,
         )
         self._home = home
         self._object_home = ObjectHome(ObjectTable(), clock)
@@ -85,7 +100,12 @@ class Swarm:
             clock=clock,
             rng=rng,
             selection_k=selection_k,
+            selector=find_selector(selection),
+            budget=budget,
         )
+        self._budget = budget
+        self._divide(membership.current())
+        membership.watch(self._divide)
         self.objects = ObjectDirectory(
             node_id, membership, homes, links=self.links, home=self._object_home
         )
@@ -103,6 +123,10 @@ class Swarm:
         The number of askers that wait for an object's record.
         """
         return self._object_home.waiting
+
+    def _divide(self, membership: Membership) -> None:
+        weights = {peer.node_id: peer.weight for peer in membership.peers.values()}
+        self._budget.divide(self._node_id, weights)
 
     def begin(self, chunks: ILocalChunks) -> None:
         """

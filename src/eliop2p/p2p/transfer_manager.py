@@ -16,11 +16,14 @@ from eliop2p.interfaces import (
     ILocalChunks,
     IMembership,
     IPeerLinks,
+    IPeerSelector,
 )
 from eliop2p.model.chunk import ChunkId, Digest
+from eliop2p.net.store_budget import StoreBudget
 from eliop2p.p2p.announcements import Announcements
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.counters import TransferCounters
+from eliop2p.p2p.hedging import Hedges
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.locating import Locator
 from eliop2p.p2p.means import Means
@@ -46,10 +49,13 @@ class TransferManager:
         clock: For pauses and time limits.
         rng: Spreads pauses and load.
         selection_k: How many of the peers that a home names are tried.
+        selector: Says in which order they are.
+        budget: What may be read of the store; more with a lease.
 
     Attributes:
         counters: What has happened.
         scores: How the peers have done.
+        hedges: What second requests have done.
     """
 
     def __init__(
@@ -64,9 +70,12 @@ class TransferManager:
         clock: IReactorTime,
         rng: random.Random,
         selection_k: int = 5,
+        selector: IPeerSelector,
+        budget: StoreBudget,
     ) -> None:
         self.counters = TransferCounters()
         self.scores = PeerScores()
+        self.hedges = Hedges()
         self._membership = membership
         self._standings = standings
         self._announcements = Announcements(
@@ -88,7 +97,8 @@ class TransferManager:
             node_id=node_id,
             membership=membership,
             locator=self._locator,
-            gets=PeerGets(links, self.scores, clock, self._received),
+            gets=PeerGets(links, self.scores, clock, self._received, self.hedges.took),
+            hedges=self.hedges,
             scores=self.scores,
             standings=standings,
             counters=self.counters,
@@ -96,6 +106,8 @@ class TransferManager:
             clock=clock,
             rng=rng,
             selection_k=selection_k,
+            selector=selector,
+            budget=budget,
         )
 
     @property
@@ -161,3 +173,4 @@ class TransferManager:
 
     def _received(self, size: int) -> None:
         self.counters.bytes_from_peers += size
+        self.hedges.received(size)

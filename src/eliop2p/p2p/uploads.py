@@ -22,6 +22,7 @@ from eliop2p.base.errors import (
 )
 from eliop2p.interfaces import IChunkReading, IPeerRequests, IWorker
 from eliop2p.model.span import FileSpan, Span
+from eliop2p.net.throttle import Throttle
 from eliop2p.wire.codec import MAX_DATA
 from eliop2p.wire.events import Done, Fail, Fault, Get, Message
 
@@ -132,6 +133,7 @@ class Uploads:
         requests: Opens the chunks.
         worker: Reads files.
         output: The connection.
+        throttle: The rate that all connections share.
     """
 
     def __init__(
@@ -140,11 +142,13 @@ class Uploads:
         requests: IPeerRequests,
         worker: IWorker,
         output: UploadOutput,
+        throttle: Throttle,
     ) -> None:
         self._peer_id = peer_id
         self._requests = requests
         self._worker = worker
         self._output = output
+        self._throttle = throttle
         self._paused = False
         self._gone = False
         self._active: dict[int, _Upload] = {}
@@ -229,7 +233,11 @@ class Uploads:
         upload.check()
         piece = LONG_PIECE if self._output.direct else PIECE
         while offset < reading.length:
+            if self._throttle.limited:
+                piece = min(piece, self._throttle.turn)
             span = await upload.until(reading.read(offset, piece))
+            if self._throttle.limited:
+                await upload.until(self._throttle.take(id(self._output), len(span)))
             payload = await self._load(span)
             upload.check()
             await upload.until(self._turn())

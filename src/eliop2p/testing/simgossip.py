@@ -211,6 +211,12 @@ class _Links:
         """
         return 0.0
 
+    def held_back(self) -> bool:
+        """
+        Never.
+        """
+        return False
+
     def probe(self, node_id: str) -> None:
         """
         Ask nobody: nothing is waited for.

@@ -71,6 +71,10 @@ class Verdict(IntEnum):
     Ask these nodes the same: they rank better as homes of the chunk. A home that is not
     the first says so before it would let anybody read the store.
     """
+    LATER = 5
+    """
+    Ask again shortly: the budget of the store allows no lease now.
+    """
 
 
 class Fault(IntEnum):

@@ -1,0 +1,93 @@
+"""
+How long a chunk is waited for, and how often its home is asked.
+"""
+
+import random
+
+from twisted.internet.interfaces import IReactorTime
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 0.5
+"""
+How long to wait before a home is asked again: at first and at most, in seconds.
+"""
+
+PATIENCE = 120.0
+"""
+After how many seconds without a byte a chunk is given up.
+"""
+
+LAST_RESORT_AFTER = 20.0
+"""
+After how many seconds without a byte the store is read without a lease.
+"""
+
+MAX_FAILURES = 32
+MAX_BEHIND = 4
+MAX_VAIN = 2
+"""
+After how many failed peers a chunk is given up, or read without a lease; how often a
+peer may not be ahead, or not be found, before it counts as failed; and how often a home
+may name only nodes of which it was told that they failed, before the next is asked.
+"""
+
+MOST_PUT_OFF = 600.0
+"""
+For how many seconds, at most, a wait for the store's budget does not count as one
+without a byte.
+"""
+
+
+class Patience:
+    """
+    What is left of it with one chunk.
+
+    Args:
+        clock: The time.
+        rng: Spreads pauses.
+        filled: How many bytes of the chunk there are.
+    """
+
+    def __init__(self, clock: IReactorTime, rng: random.Random, filled: int) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._filled = filled
+        self._since = clock.seconds()
+        self._put_off = 0.0
+        self._pause = FIRST_PAUSE
+
+    @property
+    def waited(self) -> float:
+        """
+        For how many seconds no byte has come, waits for the store's budget apart.
+        """
+        return self._clock.seconds() - self._since - self._put_off
+
+    def note(self, filled: int) -> bool:
+        """
+        Look whether bytes have come.
+        """
+        if filled == self._filled:
+            return False
+        self._filled, self._since, self._put_off = filled, self._clock.seconds(), 0.0
+        return True
+
+    def renew(self) -> None:
+        """
+        Ask soon: something has happened.
+        """
+        self._pause = FIRST_PAUSE
+
+    def pause(self, *, put_off: bool) -> float:
+        """
+        Tell for how many seconds to wait.
+
+        Args:
+            put_off: Whether the store's budget is what is waited for: nobody's failure,
+                and reading without a lease is no remedy.
+        """
+        seconds = self._pause * self._rng.uniform(0.5, 1.0)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        if put_off:
+            self._put_off = min(self._put_off + seconds, MOST_PUT_OFF)
+        return seconds
