@@ -2,6 +2,7 @@
 One node in front of a directory, started as an operator would.
 """
 
+import errno
 import json
 import os
 import signal
@@ -314,12 +315,14 @@ def say(port: int, data: bytes) -> bytes:
         What came back before the other side ended.
     """
     with socket.create_connection(("127.0.0.1", port), timeout=BOUND) as connection:
-        connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
         answer = bytearray()
         try:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(65536):
                 answer += piece
-        except ConnectionResetError:
-            pass
+        except OSError as error:
+            # It may have ended before all was said, or heard.
+            if error.errno not in {errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN}:
+                raise
         return bytes(answer)
