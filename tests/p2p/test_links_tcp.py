@@ -27,6 +27,28 @@ from tests.p2p.memory_network import ImmediateWorker
 SIZE = 8 * 1024 * 1024
 
 
+def make_node(
+    name: str, bandwidth: Bandwidth | None = None
+) -> tuple[PeerLinks, ChunkRequests]:
+    """
+    Make a node.
+    """
+    requests = ChunkRequests()
+    links = PeerLinks(
+        node_id=name,
+        secret=b"the secret of the cluster",
+        network=ReactorNetwork(reactor),
+        clock=reactor,
+        requests=requests,
+        worker=ImmediateWorker(),
+        rng=random.Random(name),
+        nonce=lambda: os.urandom(32),
+        max_peers=4,
+        bandwidth=bandwidth,
+    )
+    return links, requests
+
+
 class TCPTests(TestCase):
     """
     Two nodes on the loopback interface.
@@ -36,18 +58,7 @@ class TCPTests(TestCase):
         """
         Make a node.
         """
-        requests = ChunkRequests()
-        links = PeerLinks(
-            node_id=name,
-            secret=b"the secret of the cluster",
-            network=ReactorNetwork(reactor),
-            clock=reactor,
-            requests=requests,
-            worker=ImmediateWorker(),
-            rng=random.Random(name),
-            nonce=lambda: os.urandom(32),
-            max_peers=4,
-        )
+        links, requests = make_node(name)
         self.addCleanup(links.close)
         return links, requests
 
@@ -98,19 +109,7 @@ class LimitTests(TestCase):
         nodes: list[PeerLinks] = []
 
         def node(name: str, bandwidth: Bandwidth) -> tuple[PeerLinks, ChunkRequests]:
-            requests = ChunkRequests()
-            links = PeerLinks(
-                node_id=name,
-                secret=b"the secret of the cluster",
-                network=ReactorNetwork(reactor),
-                clock=reactor,
-                requests=requests,
-                worker=ImmediateWorker(),
-                rng=random.Random(name),
-                nonce=lambda: os.urandom(32),
-                max_peers=4,
-                bandwidth=bandwidth,
-            )
+            links, requests = make_node(name, bandwidth)
             nodes.append(links)
             return links, requests
 

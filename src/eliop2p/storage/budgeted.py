@@ -22,6 +22,7 @@ from eliop2p.interfaces import (
 )
 from eliop2p.model.ranges import parse_decimal, parse_range
 from eliop2p.net.store_budget import StoreBudget
+from eliop2p.storage.around import AroundOrigin
 
 PATIENCE = 20.0
 """
@@ -191,7 +192,7 @@ def _length(head: ResponseHead) -> float:
 
 
 @implementer(IOrigin)
-class BudgetedOrigin:
+class BudgetedOrigin(AroundOrigin):
     """
     Asks a store as the budget allows, and less when the store says so.
 
@@ -213,25 +214,10 @@ class BudgetedOrigin:
         clock: IReactorTime,
         rng: random.Random,
     ) -> None:
-        self.name = inner.name
-        self._inner = inner
+        super().__init__(inner)
         self._budget = budget
         self._clock = clock
         self._rng = rng
-
-    @property
-    def requests(self) -> int:
-        """
-        Requests sent so far.
-        """
-        return self._inner.requests
-
-    @property
-    def bytes_in(self) -> int:
-        """
-        Body bytes received so far.
-        """
-        return self._inner.bytes_in
 
     def request(
         self,
@@ -247,12 +233,6 @@ class BudgetedOrigin:
             self._budget.asking.charge("others", 1)
             return self._inner.request(head, body, interim)
         return Deferred.fromCoroutine(self._read(head, interim))
-
-    def close(self) -> "Deferred[None]":
-        """
-        See :meth:`eliop2p.interfaces.IOrigin.close`.
-        """
-        return self._inner.close()
 
     async def _read(
         self, head: RequestHead, interim: Callable[[ResponseHead], None] | None

@@ -12,6 +12,7 @@ from zope.interface import implementer
 from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.interfaces import IBodySource, IOrigin, IOriginResponse
 from eliop2p.signing.own import with_host
+from eliop2p.storage.around import AroundOrigin
 
 _BUCKET = re.compile(rb"[A-Za-z0-9._-]+")
 
@@ -36,7 +37,7 @@ def hosted(head: RequestHead, base: bytes) -> RequestHead:
 
 
 @implementer(IOrigin)
-class HostedOrigin:
+class HostedOrigin(AroundOrigin):
     """
     Names the bucket of each request by the host.
 
@@ -46,23 +47,8 @@ class HostedOrigin:
     """
 
     def __init__(self, inner: IOrigin, base: bytes) -> None:
-        self.name = inner.name
-        self._inner = inner
+        super().__init__(inner)
         self._base = base
-
-    @property
-    def requests(self) -> int:
-        """
-        Requests sent so far.
-        """
-        return self._inner.requests
-
-    @property
-    def bytes_in(self) -> int:
-        """
-        Body bytes received so far.
-        """
-        return self._inner.bytes_in
 
     def request(
         self,
@@ -74,9 +60,3 @@ class HostedOrigin:
         See :meth:`eliop2p.interfaces.IOrigin.request`.
         """
         return self._inner.request(hosted(head, self._base), body, interim)
-
-    def close(self) -> "Deferred[None]":
-        """
-        See :meth:`eliop2p.interfaces.IOrigin.close`.
-        """
-        return self._inner.close()

@@ -11,11 +11,12 @@ from eliop2p.base.errors import OriginUnavailable
 from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.interfaces import IBodySource, IOrigin, IOriginResponse
 from eliop2p.signing.own import Sign
+from eliop2p.storage.around import AroundOrigin
 from eliop2p.storage.keys import IKeySource
 
 
 @implementer(IOrigin)
-class SignedOrigin:
+class SignedOrigin(AroundOrigin):
     """
     Signs every request anew before it goes to the store.
 
@@ -33,25 +34,10 @@ class SignedOrigin:
         source: IKeySource,
         now: Callable[[], float],
     ) -> None:
-        self.name = inner.name
-        self._inner = inner
+        super().__init__(inner)
         self._sign = sign
         self._source = source
         self._now = now
-
-    @property
-    def requests(self) -> int:
-        """
-        Requests sent so far.
-        """
-        return self._inner.requests
-
-    @property
-    def bytes_in(self) -> int:
-        """
-        Body bytes received so far.
-        """
-        return self._inner.bytes_in
 
     def request(
         self,
@@ -82,9 +68,3 @@ class SignedOrigin:
                 "the request cannot be signed: not UTF-8"
             ) from error
         return await self._inner.request(signed, body, interim)
-
-    def close(self) -> "Deferred[None]":
-        """
-        See :meth:`eliop2p.interfaces.IOrigin.close`.
-        """
-        return self._inner.close()
