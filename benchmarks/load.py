@@ -34,6 +34,14 @@ def resident(pid: int) -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def most_resident(pid: int) -> int:
+    """
+    Give the most memory that a process has ever had resident, in bytes.
+    """
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if "VmHWM" in line)
+
+
 @attrs.frozen
 class Load:
     """

@@ -1,5 +1,6 @@
 """
-Memory while many slow clients read a cached object larger than the memory tier.
+Memory while an object larger than the memory tier comes, and while many slow clients
+read it.
 
     python -m benchmarks.slow_clients [--clients 64] [--memory-mib 256]
 """
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.hit_path import make_node
-from benchmarks.load import Load, measure, resident
+from benchmarks.load import Load, measure, most_resident, resident
 from benchmarks.peers import Nginx
 
 _MIB = 1024 * 1024
@@ -35,7 +36,8 @@ def _read_slowly(port: int, seconds: float, skip: float, counts: list[int]) -> N
 
 def run(directory: Path, clients: int, size_mib: int, memory_mib: int) -> None:
     """
-    Let the clients read for 30 s and print the most memory that was resident.
+    Fetch the object, let the clients read it for 30 s, and print the most memory that
+    was resident at any time.
     """
     root = directory / "root" / "bench"
     root.mkdir(parents=True)
@@ -58,10 +60,9 @@ def run(directory: Path, clients: int, size_mib: int, memory_mib: int) -> None:
         ]
         for thread in threads:
             thread.start()
-        most = 0
-        while any(thread.is_alive() for thread in threads):
-            most = max(most, resident(node.pid))
-            threading.Event().wait(0.1)
+        for thread in threads:
+            thread.join()
+        most = most_resident(node.pid)
         beyond = most / _MIB - memory_mib
         print(
             f"{clients} clients, {sum(counts) / _MIB:.0f} MiB read of {size_mib} MiB "

@@ -9,7 +9,9 @@ from eliop2p.base.errors import (
     CorruptChunk,
     OriginUnavailable,
 )
+from eliop2p.cache.memory_pages import allocate
 from eliop2p.interfaces import Fetched
+from eliop2p.model.chunk import MIB
 from eliop2p.testing.conformance import made_up
 from tests.cache.doubles import FakeOrigin, chunk_of
 from tests.cache.flight_case import LENGTH, FlightCase
@@ -264,6 +266,22 @@ class RefusedTests(FlightCase):
         self.assertEqual(self.manager.inflight, 0)
         self.assertEqual(len(self.source.fetches), 1)
         self.assertIsNone(self.successResultOf(self.manager.open_local(made_up(1)[0])))
+
+    def test_memory_is_free(self) -> None:
+        """
+        The memory of a chunk that nobody reads is free, though he who brought it may
+        still refer to where he put it.
+        """
+        chunk = chunk_of(1, 2 * MIB)
+        reading = self.successResultOf(self.manager.open(chunk, FakeOrigin()))
+        self.source.serve(1, chunk.length)
+        reading.close()
+        sink = self.source.fetches[0].sink
+        again = allocate(chunk.length)
+        self.assertEqual(again[:100], made_up(1, chunk.length)[1][:100])
+        self.assertIsNone(sink.room(0, 10))
+        sink.wrote(0, 10)
+        self.assertRaises(ChunkUnavailable, sink.write, 0, b"late")
 
     def test_withdrawn(self) -> None:
         """

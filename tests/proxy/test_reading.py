@@ -17,6 +17,7 @@ from eliop2p.interfaces import (
     IChunkSink,
 )
 from eliop2p.model.chunk import (
+    MIB,
     Chunk,
     ChunkId,
     Digest,
@@ -28,7 +29,7 @@ from eliop2p.model.ranges import Interval
 from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
 from eliop2p.proxy.exchange import Exchange
-from eliop2p.proxy.reading import MAX_AHEAD, BodyReader
+from eliop2p.proxy.reading import AHEAD, LEAST_AHEAD, BodyReader, ahead_of
 
 SIZE = 10
 DATA = bytes(range(250))
@@ -240,6 +241,7 @@ class ReaderTests(SynchronousTestCase):
             self.count,
             lambda chunk: self.done.append(chunk.index),
             ahead=ahead,
+            most=AHEAD,
         )
         return Deferred.fromCoroutine(
             body.send(
@@ -306,7 +308,15 @@ class ReaderTests(SynchronousTestCase):
             ahead.append(len(self.chunks.opened) - index - 1)
             self.chunks.opened[index].fill()
         self.assertEqual(ahead[:4], [2, 4, 8, 12])
-        self.assertEqual(max(ahead), MAX_AHEAD)
+        self.assertEqual(max(ahead), AHEAD)
+
+    def test_large_chunks(self) -> None:
+        """
+        The window is bounded in bytes as well: fewer large chunks are under way, but
+        never one alone.
+        """
+        for size, most in ((4, AHEAD), (8, AHEAD), (16, 6), (64, LEAST_AHEAD)):
+            self.assertEqual(ahead_of(size * MIB), most)
 
     def test_others_while_it_waits(self) -> None:
         """

@@ -120,7 +120,8 @@ class ChunkBuffer:
         """
         Bytes are in their place: see :class:`eliop2p.interfaces.IChunkSink`.
         """
-        self._came(offset, offset + size)
+        if self._open:
+            self._came(offset, offset + size)
 
     def _came(self, start: int, stop: int) -> None:
         self._extents.add(start, stop)
@@ -169,3 +170,11 @@ class ChunkBuffer:
         Take no more bytes.
         """
         self._open = False
+
+    def release(self) -> None:
+        """
+        Take no more bytes and let go of the memory: whoever brought them may refer to
+        this for long.
+        """
+        self._open = False
+        self._memory = memoryview(b"")

@@ -125,8 +125,7 @@ class Flight:
         """
         Take memory to receive into, in place of what a failed try has received.
         """
-        if self.buffer is not None:
-            self.buffer.close()
+        self._drop_buffer()
         self.buffer = ChunkBuffer(self.chunk, self._worker, self._grown, self.arrival)
         self.saver = None
         return self.buffer
@@ -192,16 +191,20 @@ class Flight:
         It will not come.
         """
         self.error = error
-        if self.buffer is not None:
-            self.buffer.close()
-            self.buffer = None
+        self._drop_buffer()
         for reading in tuple(self._readings):
             reading.fail(error)
 
     def _let_go(self, release: Callable[[], None]) -> None:
         self._release = None
-        self.buffer = None
+        self.saver = None
+        self._drop_buffer()
         release()
+
+    def _drop_buffer(self) -> None:
+        if self.buffer is not None:
+            self.buffer.release()
+            self.buffer = None
 
     def _grown(self) -> None:
         assert self.buffer is not None

@@ -121,6 +121,7 @@ class Flights:
         if fetched is None:
             if flight.saver is not None:
                 await flight.saver.flush()
+                flight.saver = None
             self._room.release(length)
             return
         flight.finish(fetched)

@@ -24,14 +24,14 @@ From this length on huge pages are asked for: the faults of small ones cost more
 all else that a received chunk goes through.
 """
 
-KEPT = 8
+KEPT = 4
 """
 How many free pieces are kept, at most.
 """
 
 MOST_KEPT = 8 * 1024 * 1024
 """
-The longest piece that is kept, in bytes: all together they are never more than 64 MiB.
+The longest piece that is kept, in bytes: all together they are never more than 32 MiB.
 """
 
 _free: deque[mmap.mmap] = deque(maxlen=KEPT)

@@ -46,7 +46,7 @@ from eliop2p.proxy.origin_reads import ClientOrigin, check_part
 from eliop2p.proxy.outlook import at_rest, in_chunks, outlook
 from eliop2p.proxy.part_style import PartStyles
 from eliop2p.proxy.parts import PartReader, Tap, send_part
-from eliop2p.proxy.reading import AHEAD, BodyReader
+from eliop2p.proxy.reading import BodyReader, ahead_of
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
 from eliop2p.proxy.request import ReadObject
@@ -242,7 +242,12 @@ class ObjectReads:
         # node read meanwhile would have left the store twice.
         claimed = min(stop - part.start, STREAMED_BYTES) // self._chunk_size
         return await self._send(
-            read, record, part, head=head, origin=origin, ahead=max(claimed, AHEAD)
+            read,
+            record,
+            part,
+            head=head,
+            origin=origin,
+            claimed=claimed,
         )
 
     async def _send_known(
@@ -273,7 +278,6 @@ class ObjectReads:
             part,
             head=head,
             origin=origin,
-            ahead=AHEAD,
             # A signed range is to be had as one stream only, in order.
             mixed=None if read.fixed else self._rng,
         )
@@ -337,10 +341,11 @@ class ObjectReads:
         *,
         head: ResponseHead,
         origin: ClientOrigin,
-        ahead: int,
+        claimed: int = 0,
         mixed: random.Random | None = None,
     ) -> str:
         layout = record.layout
+        most = ahead_of(layout.chunk_size)
         outcome, sources = outlook(self._parts, layout, part)
         reader = self._reader
         if read.fixed:
@@ -351,7 +356,8 @@ class ObjectReads:
             origin,
             self._count,
             self._checks.follow(read.plan.record_id, record),
-            ahead=ahead,
+            ahead=max(claimed, most),
+            most=most,
             mixed=mixed,
         )
         last_call = LastCall(self._clock, None if read.fixed else read.until)

@@ -11,17 +11,27 @@ from twisted.python.failure import Failure
 
 from eliop2p.base.errors import SpanUnreadable
 from eliop2p.interfaces import IChunkOrigin, IChunkReader, IChunkReading
-from eliop2p.model.chunk import Chunk, Layout
+from eliop2p.model.chunk import MIB, Chunk, Layout
 from eliop2p.model.ranges import Interval
 from eliop2p.model.trail import ChunkTrail
 from eliop2p.proxy.exchange import Exchange
 
 AHEAD = 12
-MAX_AHEAD = 12
 """
 How many chunks may be opened ahead of the one being sent. A client that has to wait for
 its bytes gets twice as many as before, one that does not gets fewer: a slow client must
 not hold what it will not read soon.
+"""
+
+BYTES_AHEAD = 96 * MIB
+"""
+How many bytes they may be, if that is not less than a few chunks: fewer of those that
+are large keep the links as busy.
+"""
+
+LEAST_AHEAD = 4
+"""
+How many chunks may be opened ahead of any length.
 """
 
 OPEN_RATIO = 5
@@ -35,12 +45,19 @@ MIXED = 32
 Of how many chunks the next one is drawn, where they may come in any order.
 """
 
-MAX_SPAN = 8 * 1024 * 1024
+MAX_SPAN = 8 * MIB
 """
 The most bytes handed to the sender in one go; it shares the processor by itself.
 """
 
 _T = TypeVar("_T")
+
+
+def ahead_of(chunk_size: int) -> int:
+    """
+    Tell how many chunks of a length in bytes may be opened ahead of the one being sent.
+    """
+    return max(LEAST_AHEAD, min(AHEAD, BYTES_AHEAD // chunk_size))
 
 
 class _Ahead:
@@ -154,6 +171,7 @@ class BodyReader:
         sent: Callable[[Chunk], None],
         *,
         ahead: int,
+        most: int,
         mixed: random.Random | None = None,
     ) -> None:
         """
@@ -164,6 +182,7 @@ class BodyReader:
             count: Told the source and number of bytes sent.
             sent: Told of each chunk of which all that is wanted was sent.
             ahead: How many chunks to open ahead at first.
+            most: How many to open ahead when the client waits for them.
             mixed: Where chunks may come in any order, chance: nodes that read the
                 same object at the same time then have different chunks to give each
                 other. None to open them in order.
@@ -176,6 +195,7 @@ class BodyReader:
         self._mixed = mixed
         self._left: list[int] = []
         self._ahead: dict[int, _Ahead] = {}
+        self._most = most
         self._window = ahead
         self._waited = False
         self._starved = False
@@ -212,7 +232,7 @@ class BodyReader:
 
     def _adapt(self) -> None:
         if self._waited:
-            self._window = min(2 * self._window, MAX_AHEAD)
+            self._window = min(2 * self._window, self._most)
         elif all(ahead.is_here for ahead in self._ahead.values()):
             self._window = max(self._window - 1, 1)
         self._waited = False
