@@ -34,6 +34,7 @@ from eliop2p.base.errors import StartError
 from eliop2p.interfaces import INetwork
 from eliop2p.net.copying_sender import TransportSender
 from eliop2p.net.network import ReactorNetwork
+from eliop2p.net.read_group import ReadGroup
 from eliop2p.net.sender import make_sender
 from tests.net.body_senders import LARGE, noise
 from tests.net.loopback import REACTOR, EndFactory, finish, pair, port_of
@@ -103,14 +104,34 @@ class ReactorNetworkTests(TestCase):
 
     async def test_refused(self) -> None:
         """
-        A port where nobody listens refuses the connection.
+        A port where nobody listens refuses the connection, by address and by name.
         """
         with socket.socket() as unheard:
             unheard.bind(("127.0.0.1", 0))
-            connecting = ReactorNetwork(REACTOR).connect(
-                "127.0.0.1", unheard.getsockname()[1], EndFactory(), 5, False
-            )
-            await self.assertFailure(connecting, error.ConnectionRefusedError)
+            port = unheard.getsockname()[1]
+            for host in ("127.0.0.1", "localhost"):
+                connecting = ReactorNetwork(REACTOR).connect(
+                    host, port, EndFactory(), 5, False
+                )
+                await self.assertFailure(connecting, error.ConnectionRefusedError)
+
+    async def test_groups(self) -> None:
+        """
+        Connections that are made are read as one group and accepted ones as another,
+        which they leave at their end.
+        """
+        accepted, connected = await pair(self)
+        groups: list[ReadGroup] = []
+        for end in (accepted, connected):
+            group = end.connection.reactor
+            assert isinstance(group, ReadGroup)
+            self.assertEqual(group.size, 1)
+            groups.append(group)
+        self.assertIsNot(groups[0], groups[1])
+        connected.connection.loseConnection()
+        await connected.lost
+        await accepted.lost
+        self.assertEqual([group.size for group in groups], [0, 0])
 
 
 @implementer(IHostnameResolver)

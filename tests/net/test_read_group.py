@@ -3,10 +3,13 @@ Tests for :mod:`eliop2p.net.read_group`.
 """
 
 import socket
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
@@ -14,6 +17,8 @@ from zope.interface.verify import verifyObject
 
 from eliop2p.net.read_group import ReadGroup
 from tests.net.loopback import REACTOR, open_descriptors, pair, turns
+
+Read = Callable[[], Failure | None]
 
 
 @implementer(IReadDescriptor)
@@ -177,6 +182,33 @@ class ReadGroupTests(TestCase):
         self.group.connectionLost(Failure(ConnectionDone()))
         self.assertTrue(all(member.lost is not None for member in members))
         self.assertEqual(self.group.size, 0)
+
+    async def test_turns(self) -> None:
+        """
+        A group with a turn lets each that has something read before any reads again,
+        and the reactor go round when the turn is over.
+        """
+        clock = Clock()
+        self.group = ReadGroup(cast("IReactorFDSet", REACTOR), clock, 2.0)
+        members = [self.member() for _ in range(5)]
+        read: list[int] = []
+        for index, member in enumerate(members):
+            member.theirs.send(bytes(300))
+            before = member.doRead
+
+            def slow(index: int, before: Read) -> Failure | None:
+                read.append(index)
+                clock.advance(1.0)
+                return before()
+
+            member.doRead = partial(slow, index, before)  # type: ignore[method-assign]
+        counts = []
+        for _ in range(8):
+            self.group.doRead()
+            counts.append(len(read))
+        self.assertEqual(counts, [2, 4, 6, 8, 10, 12, 14, 15])
+        for begin in (0, 5, 10):
+            self.assertEqual(set(read[begin : begin + 5]), set(range(5)))
 
     async def test_connections(self) -> None:
         """

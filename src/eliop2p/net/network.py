@@ -38,6 +38,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from eliop2p.interfaces import INetwork
+from eliop2p.net.bulk import BulkConnections
 from eliop2p.net.read_group import ReadGroup
 from eliop2p.net.tls import read_certificates
 
@@ -85,9 +86,11 @@ class ReactorNetwork:
     def __init__(self, reactor: IReactorTCP, *, ca_file: str = "") -> None:
         self._reactor = reactor
         self._tls_options = _tls_options(ca_file)
+        self._connector: IReactorTCP | BulkConnections = reactor
         self._group: ReadGroup | None = None
         if sys.platform == "linux" and isinstance(reactor, PosixReactorBase):
             self._group = ReadGroup(IReactorFDSet(reactor), reactor)
+            self._connector = BulkConnections(reactor)
 
     def listen(self, host: str, port: int, factory: IProtocolFactory) -> IListeningPort:
         """
@@ -142,10 +145,10 @@ class ReactorNetwork:
         the next is waited for, even when there is none.
         """
         if isIPAddress(host):
-            return TCP4ClientEndpoint(self._reactor, host, port, timeout)
+            return TCP4ClientEndpoint(self._connector, host, port, timeout)
         if isIPv6Address(host):
-            return TCP6ClientEndpoint(self._reactor, host, port, timeout)
-        return HostnameEndpoint(self._reactor, host, port, timeout)
+            return TCP6ClientEndpoint(self._connector, host, port, timeout)
+        return HostnameEndpoint(self._connector, host, port, timeout)
 
     async def _connect(
         self,

@@ -4,7 +4,8 @@ Many sockets that the reactor watches as one.
 For each socket that has something to read, Twisted's reactor sets up a logging context,
 which costs as much as answering a small request does. Linux lets an epoll descriptor be
 watched like any other, so that a group of sockets can have one of its own: the reactor
-is told that something has come for the group, and the group goes through all that has.
+is told that something has come for the group, and the group goes through all that has;
+or through as much of it as fits in a while, so that others get their turn.
 """
 
 import select
@@ -36,11 +37,16 @@ class ReadGroup:
     Args:
         reactor: The reactor.
         clock: The same, as their timers.
+        turn: Seconds of reading after which the rest waits until the reactor has gone
+            round; None to read whatever has come.
     """
 
-    def __init__(self, reactor: IReactorFDSet, clock: IReactorTime) -> None:
+    def __init__(
+        self, reactor: IReactorFDSet, clock: IReactorTime, turn: float | None = None
+    ) -> None:
         self._reactor = reactor
         self._clock = clock
+        self._turn = turn
         self._poll: select.epoll | None = None
         self._members: dict[int, IReadDescriptor] = {}
         self._numbers: dict[IReadDescriptor, int] = {}
@@ -119,26 +125,40 @@ class ReadGroup:
 
     def doRead(self) -> None:
         """
-        Let every socket read for which something has come.
+        Let sockets read for which something has come.
         """
-        members = self._members
-        if self._poll is None:
+        if self._turn is not None:
+            self._read_for(self._turn)
+        elif self._poll is not None:
+            for number, event in self._poll.poll(0, len(self._members)):
+                self._read(number, event)
+
+    def _read_for(self, turn: float) -> None:
+        """
+        Let one after the other read for a while. Linux puts one that it has told of
+        behind the others, so that each gets its turn.
+        """
+        end = self._clock.seconds() + turn
+        while self._poll is not None and (ready := self._poll.poll(0, 1)):
+            self._read(*ready[0])
+            if self._clock.seconds() >= end:
+                return
+
+    def _read(self, number: int, event: int) -> None:
+        # Another may have closed it meanwhile.
+        reader = self._members.get(number)
+        if reader is None:
             return
-        for number, event in self._poll.poll(0, len(members)):
-            # Another may have closed it meanwhile.
-            reader = members.get(number)
-            if reader is None:
-                continue
-            readable = bool(event & select.EPOLLIN)
-            why: Exception | Failure | None = ConnectionDone()
-            try:
-                if readable:
-                    why = reader.doRead()
-            except Exception as error:  # noqa: BLE001  As the reactor does.
-                _log.failure("A connection is broken off", Failure())
-                why = error
-            if why is not None:
-                self._disconnect(reader, why, at_reading=readable)
+        readable = bool(event & select.EPOLLIN)
+        why: Exception | Failure | None = ConnectionDone()
+        try:
+            if readable:
+                why = reader.doRead()
+        except Exception as error:  # noqa: BLE001  As the reactor does.
+            _log.failure("A connection is broken off", Failure())
+            why = error
+        if why is not None:
+            self._disconnect(reader, why, at_reading=readable)
 
     def connectionLost(self, reason: Failure) -> None:
         """
