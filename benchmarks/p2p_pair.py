@@ -45,6 +45,7 @@ from eliop2p.model.span import Span
 from eliop2p.model.trail import Intake
 from eliop2p.net.network import ReactorNetwork
 from eliop2p.net.worker import ThreadWorker
+from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.peer_gets import PeerGets, Wanted
@@ -210,7 +211,13 @@ def take_links(port: int) -> None:
     Get every chunk as a node does.
     """
     node, peer = Node("taker"), PeerInfo("giver", "127.0.0.1", port)
-    gets = PeerGets(node.links, PeerScores(), reactor, lambda _: None)
+    gets = PeerGets(
+        node.links,
+        PeerScores(),
+        reactor,
+        downlink=Downlink(reactor),
+        received=lambda _: None,
+    )
     numbers = iter([*range(COUNT)] * TIMES)
 
     async def take() -> None:

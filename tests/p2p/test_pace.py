@@ -76,7 +76,7 @@ class WatchTests(SynchronousTestCase):
             links=cast("Any", self.links),
             clock=self.clock,
             patience=patience,
-            usual=usual,
+            usual=lambda: usual,
         )
 
     def test_silent(self) -> None:
@@ -112,6 +112,16 @@ class WatchTests(SynchronousTestCase):
         self.clock.pump([0.05] * 4)
         self.assertIsInstance(watch.error, PeerSlow)
         self.assertEqual(self.links.doubted, 0)
+
+    def test_slow_itself(self) -> None:
+        """
+        No peer is too slow before twice the time that all takes which is on its way.
+        """
+        watch = self.watch(answers=True, patience=2.0, usual=3.0)
+        self.clock.pump([0.05] * 118)
+        self.assertIsNone(watch.error)
+        self.clock.pump([0.05] * 10)
+        self.assertIsInstance(watch.error, PeerSlow)
 
     def test_goes_on(self) -> None:
         """

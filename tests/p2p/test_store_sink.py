@@ -25,20 +25,28 @@ class StoreSinkTests(SynchronousTestCase):
         self.content = content(chunk)
         self.flight = Flight(chunk)
         self.intake = Intake()
+        self.pieces: list[int] = []
         self.flight.source = "peer"
         self.flight.write(0, self.content[:3000])
+
+    def make(self, *, trusted: bool) -> StoreSink:
+        """
+        Make what a read of the store fills.
+        """
+        came = self.pieces.append
+        return StoreSink(self.flight, self.intake, trusted=trusted, came=came)
 
     def test_interface(self) -> None:
         """
         The sink keeps to the letter of its interface.
         """
-        verifyObject(IChunkSink, StoreSink(self.flight, self.intake, trusted=True))
+        verifyObject(IChunkSink, self.make(trusted=True))
 
     def test_trusted(self) -> None:
         """
         What came from the store is not asked for again.
         """
-        sink = StoreSink(self.flight, self.intake, trusted=True)
+        sink = self.make(trusted=True)
         self.assertEqual(sink.filled, 3000)
         sink.write(3000, self.content[3000:])
         self.assertEqual((sink.filled, sink.source), (CHUNK, "origin"))
@@ -49,7 +57,7 @@ class StoreSinkTests(SynchronousTestCase):
         What came from elsewhere is asked for again, in pieces cut anywhere, and counts
         as the store's when something new has come.
         """
-        sink = StoreSink(self.flight, self.intake, trusted=False)
+        sink = self.make(trusted=False)
         pieces = ((0, 1000), (1000, 2999), (2999, 3000), (3000, 4000), (4000, CHUNK))
         for start, stop in pieces:
             self.assertEqual(sink.filled, start)
@@ -58,6 +66,7 @@ class StoreSinkTests(SynchronousTestCase):
             self.assertEqual(self.flight.filled, max(3000, stop))
         self.assertEqual(sink.filled, CHUNK)
         self.assertEqual(self.intake.discarded, 3000)
+        self.assertEqual(sum(self.pieces), CHUNK)
         digest = self.successResultOf(sink.digest())
         self.assertEqual(digest, digest_of(self.content))
 
@@ -65,7 +74,7 @@ class StoreSinkTests(SynchronousTestCase):
         """
         A piece may begin in what is there and end in what is not.
         """
-        sink = StoreSink(self.flight, self.intake, trusted=False)
+        sink = self.make(trusted=False)
         sink.write(0, self.content[:5000])
         self.assertEqual((sink.filled, self.flight.filled), (5000, 5000))
         self.assertEqual(self.intake.discarded, 3000)
@@ -75,7 +84,7 @@ class StoreSinkTests(SynchronousTestCase):
         """
         Bytes that differ from what is there are refused and do not count.
         """
-        sink = StoreSink(self.flight, self.intake, trusted=False)
+        sink = self.make(trusted=False)
         sink.write(0, self.content[:2000])
         self.assertRaises(CorruptChunk, sink.write, 2000, bytes(2000))
         self.assertRaises(WrongAnswer, sink.write, 2000, bytes(CHUNK))
@@ -87,6 +96,6 @@ class StoreSinkTests(SynchronousTestCase):
         """
         Bytes beyond a gap do not count as having come without one.
         """
-        sink = StoreSink(self.flight, self.intake, trusted=False)
+        sink = self.make(trusted=False)
         sink.write(2000, self.content[2000:4000])
         self.assertEqual(sink.filled, 0)

@@ -12,6 +12,7 @@ from eliop2p.net.store_budget import StoreBudget
 from eliop2p.p2p.announcements import Announcements
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.counters import TransferCounters
+from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.hedging import Hedges
 from eliop2p.p2p.locating import Locator
 from eliop2p.p2p.peer_gets import PeerGets
@@ -28,6 +29,7 @@ class Means:
         membership: Who is alive.
         locator: The way to the homes.
         gets: Takes bytes from peers.
+        downlink: What is on its way to this node.
         hedges: Says when a second peer is asked.
         scores: How peers have done.
         standings: Told how far this node is with each chunk.
@@ -44,6 +46,7 @@ class Means:
     membership: IMembership
     locator: Locator
     gets: PeerGets
+    downlink: Downlink
     hedges: Hedges
     scores: PeerScores
     standings: Standings

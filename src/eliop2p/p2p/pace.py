@@ -3,6 +3,7 @@ How long a chunk may take before another source is worth trying.
 """
 
 import math
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -98,8 +99,8 @@ class Watch:
         links: Tells whether the peer is heard of.
         clock: The time.
         patience: In seconds.
-        usual: How many seconds chunks have taken of late: where this node's own link is
-            the busy one, everybody is heard late.
+        usual: Tells how many seconds what is asked for may take to come now: where this
+            node's own link is the busy one, everybody is heard late.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Watch:
         links: IPeerLinks,
         clock: IReactorTime,
         patience: float,
-        usual: float,
+        usual: Callable[[], float],
     ) -> None:
         self.error: PeerError | None = None
         self._node_id = node_id
@@ -120,7 +121,7 @@ class Watch:
         self._links = links
         self._clock = clock
         self._patience = patience
-        self._within = max(ANSWER_WITHIN, usual)
+        self._usual = usual
         self._filled = self._brought = sink.filled
         self._since = clock.seconds()
         self._asked_at = math.inf
@@ -135,7 +136,8 @@ class Watch:
 
     def _wait(self) -> None:
         due = self._since + self._patience - self._clock.seconds()
-        self._call = self._clock.callLater(min(QUIET, due), self._look)
+        seconds = min(QUIET, due) if due > 0 else QUIET
+        self._call = self._clock.callLater(seconds, self._look)
 
     def _look(self) -> None:
         now = self._clock.seconds()
@@ -154,6 +156,8 @@ class Watch:
         brought = self._sink.filled - self._filled
         if 2 * brought >= missing:
             self._filled, self._since = self._sink.filled, now
+            return
+        if now - self._since < 2 * self._usual():
             return
         name, seconds = self._node_id, self._patience
         held_back = self._links.held_back()
@@ -176,7 +180,7 @@ class Watch:
         elif self._asked_at == math.inf or now - silence >= self._asked_at:
             self._asked_at = now
             self._links.probe(self._node_id)
-        elif now >= self._asked_at + self._within:
+        elif now >= self._asked_at + max(ANSWER_WITHIN, self._usual()):
             self._links.doubt(self._node_id)
             self.error = PeerUnreachable(
                 f"{self._node_id} was silent for {silence:.3g} s"

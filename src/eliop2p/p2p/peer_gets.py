@@ -13,6 +13,7 @@ from eliop2p.base.errors import PeerBusy, PeerError, PeerSlow, WrongAnswer
 from eliop2p.interfaces import IChunkSink, IPeerLinks, IPieceTaker
 from eliop2p.model.peer import PeerInfo
 from eliop2p.model.trail import Intake
+from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.pace import MOST_PATIENCE, Pace, Watch
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.wire.events import Done, Get, Holder
@@ -52,6 +53,7 @@ class _Transfer:
         wanted: The chunk.
         peer: Who gives.
         clock: The time.
+        downlink: Told of all that comes.
         received: Told of each piece, with its length in bytes.
         start: Where in the chunk it begins.
         asked_at: When the peer was asked.
@@ -61,6 +63,7 @@ class _Transfer:
     wanted: Wanted
     peer: PeerInfo
     clock: IReactorTime
+    downlink: Downlink
     received: Callable[[int], None]
     start: int = 0
     asked_at: float = 0.0
@@ -104,11 +107,13 @@ class _Transfer:
         """
         Count a piece that came when it was no longer wanted.
         """
+        self.downlink.came(size)
         self.wanted.intake.came(size, kept=0)
 
     def _came(self, offset: int, size: int, *, kept: int) -> None:
         if offset == self.start:
             self.first_at = self.clock.seconds()
+        self.downlink.came(size)
         self.wanted.intake.came(size, kept=kept)
 
 
@@ -124,6 +129,7 @@ class PeerGets:
         links: The way to the peers.
         scores: Learns how they do.
         clock: The time.
+        downlink: What is on its way to this node.
         received: Told of each piece, with its length in bytes.
         took: Told for how many seconds each chunk took that came whole from one peer.
     """
@@ -133,12 +139,15 @@ class PeerGets:
         links: IPeerLinks,
         scores: PeerScores,
         clock: IReactorTime,
+        *,
+        downlink: Downlink,
         received: Callable[[int], None],
         took: Callable[[float], None] | None = None,
     ) -> None:
         self._links = links
         self._scores = scores
         self._clock = clock
+        self._downlink = downlink
         self.received = received
         self._took = took
         self._pace = Pace()
@@ -187,13 +196,14 @@ class PeerGets:
 
     async def _get(self, peer: PeerInfo, wanted: Wanted, *, complete: bool) -> Done:
         node_id, clock, scores = peer.node_id, self._clock, self._scores
-        sink, patience = wanted.sink, self._pace.patience(wanted.disappointments)
-        transfer = _Transfer(wanted, peer, clock, self.received)
+        sink, downlink = wanted.sink, self._downlink
+        transfer = _Transfer(wanted, peer, clock, downlink, self.received)
         start, asked_at = transfer.start, transfer.asked_at
         sink.source = "peer"
         scores.began(node_id)
         try:
-            done = await self._watched(transfer, patience)
+            with downlink.awaiting(sink):
+                done = await self._watched(transfer)
         except PeerSlow:
             brought = max(sink.filled - start, 1)
             scores.delivered(node_id, brought, clock.seconds() - asked_at)
@@ -212,7 +222,14 @@ class PeerGets:
             scores.delivered(node_id, sink.filled - start, clock.seconds() - first_at)
         return done
 
-    async def _watched(self, transfer: _Transfer, patience: float) -> Done:
+    def _usual(self) -> float:
+        """
+        Tell how many seconds what is asked for may take to come, as far as that is up
+        to this node; before anything has come its own link may well be the slow one.
+        """
+        return min(max(self._pace.seconds, self._downlink.delay), MOST_PATIENCE)
+
+    async def _watched(self, transfer: _Transfer) -> Done:
         peer, sink = transfer.peer, transfer.wanted.sink
         request = Get(0, sink.chunk.id, transfer.start, transfer.wanted.ticket)
         getting = self._links.get(peer, request, transfer)
@@ -222,9 +239,8 @@ class PeerGets:
             sink,
             links=self._links,
             clock=self._clock,
-            patience=patience,
-            # Before the first chunk has come, its own link may well be the slow one.
-            usual=self._pace.seconds or MOST_PATIENCE,
+            patience=self._pace.patience(transfer.wanted.disappointments),
+            usual=self._usual,
         )
         try:
             return await getting

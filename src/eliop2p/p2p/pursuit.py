@@ -354,10 +354,8 @@ class Pursuit:
         """
         Ask again what the digest is, not for a lease: a liar may have been found out.
         """
-        locate = self._means.locator.locate
-        located, _ = await locate(
-            Locate(0, self._chunk.id, self._sink.filled, False, ())
-        )
+        request = Locate(0, self._chunk.id, self._sink.filled, False, ())
+        located, _ = await self._means.locator.locate(request)
         self._digest = located.digest
 
     @property
@@ -384,9 +382,11 @@ class Pursuit:
         trusted = not (self._givers or self._unknown_source)
         self._means.standings.read_store(self._chunk.id)
         intake, begun = Intake(self._sink.filled), self._means.clock.seconds()
-        outcome = "failed"
+        outcome, downlink = "failed", self._means.downlink
+        sink = StoreSink(self._sink, intake, trusted=trusted, came=downlink.came)
         try:
-            await self._origin.read(StoreSink(self._sink, intake, trusted=trusted))
+            with downlink.awaiting(sink):
+                await self._origin.read(sink)
             outcome = "done"
         except CorruptChunk:
             # Who was only receiving it may have passed on what it believed.

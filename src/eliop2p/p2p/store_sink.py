@@ -2,6 +2,8 @@
 What a read of the store fills when peers have given the beginning of the chunk.
 """
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
@@ -24,14 +26,23 @@ class StoreSink:
         sink: The chunk.
         trusted: Whether what is there came from the store and need not be read again.
         intake: Told of what is read again.
+        came: Told of each piece, with its length in bytes.
     """
 
-    def __init__(self, sink: IChunkSink, intake: Intake, *, trusted: bool) -> None:
+    def __init__(
+        self,
+        sink: IChunkSink,
+        intake: Intake,
+        *,
+        trusted: bool,
+        came: Callable[[int], None],
+    ) -> None:
         self.chunk = sink.chunk
         self.arrival = sink.arrival
         self._sink = sink
         self._intake = intake
         self._trusted = trusted
+        self._came = came
         self._compared = 0
 
     @property
@@ -67,6 +78,7 @@ class StoreSink:
         try:
             self._sink.write(offset, data)
         finally:
+            self._came(len(data))
             self._intake.came(len(data), kept=self._sink.filled - before)
         if offset <= self._compared:
             self._compared = max(self._compared, min(stop, self._sink.filled))

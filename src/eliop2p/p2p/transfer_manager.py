@@ -23,6 +23,7 @@ from eliop2p.net.store_budget import StoreBudget
 from eliop2p.p2p.announcements import Announcements
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.counters import TransferCounters
+from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.hedging import Hedges
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.locating import Locator
@@ -93,11 +94,20 @@ class TransferManager:
             scores=self.scores,
             clock=clock,
         )
+        downlink = Downlink(clock)
         self._means = Means(
             node_id=node_id,
             membership=membership,
             locator=self._locator,
-            gets=PeerGets(links, self.scores, clock, self._received, self.hedges.took),
+            gets=PeerGets(
+                links,
+                self.scores,
+                clock,
+                downlink=downlink,
+                received=self._received,
+                took=self.hedges.took,
+            ),
+            downlink=downlink,
             hedges=self.hedges,
             scores=self.scores,
             standings=standings,

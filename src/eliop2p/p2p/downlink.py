@@ -1,0 +1,93 @@
+"""
+How long what was asked for takes, where this node's own link is the slow one.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from twisted.internet.interfaces import IReactorTime
+
+from eliop2p.interfaces import IChunkSink
+
+WINDOW = 0.5
+"""
+Seconds over which the rate of what comes is measured, at least.
+"""
+
+HALF_LIFE = 2.0
+"""
+After how many seconds of receiving more slowly the best rate of late counts half: who
+receives little for a moment has no slower link for it.
+"""
+
+
+class Downlink:
+    """
+    What is on its way to this node.
+
+    The answer of a peer may come behind all that others have sent, so that a node with
+    a busy link hears nobody in time, and must not take that for their silence. By
+    Little's law (J. D. C. Little, "A Proof for the Queuing Formula L = λW", 1961) it
+    waits for as long as all that is on its way takes at the rate of the link.
+
+    Args:
+        clock: The time.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._filling: dict[int, IChunkSink] = {}
+        self._askings: Counter[int] = Counter()
+        self._rate = 0.0
+        self._since = clock.seconds()
+        self._received = 0
+
+    @contextmanager
+    def awaiting(self, sink: IChunkSink) -> Iterator[None]:
+        """
+        Count the rest of a chunk that somebody was asked for; each time that it is.
+        """
+        self._began(sink)
+        try:
+            yield
+        finally:
+            self._ended(sink)
+
+    def _began(self, sink: IChunkSink) -> None:
+        if not self._filling:
+            self._since, self._received = self._clock.seconds(), 0
+        self._filling[id(sink)] = sink
+        self._askings[id(sink)] += 1
+
+    def _ended(self, sink: IChunkSink) -> None:
+        self._askings[id(sink)] -= 1
+        if not self._askings[id(sink)]:
+            del self._askings[id(sink)], self._filling[id(sink)]
+
+    def came(self, size: int) -> None:
+        """
+        Bytes have come, wanted or not.
+        """
+        self._received += size
+        now = self._clock.seconds()
+        seconds = now - self._since
+        if seconds < WINDOW:
+            return
+        rate = self._received / seconds
+        self._rate = max(rate, self._rate * 0.5 ** (seconds / HALF_LIFE))
+        self._since, self._received = now, 0
+
+    @property
+    def delay(self) -> float:
+        """
+        The seconds that all that is on its way takes; infinite before anything has come
+        for long enough.
+        """
+        if not self._rate:
+            return math.inf
+        return (
+            sum(sink.chunk.length - sink.filled for sink in self._filling.values())
+            / self._rate
+        )

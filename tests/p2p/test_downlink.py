@@ -1,0 +1,109 @@
+"""
+Tests for :mod:`eliop2p.p2p.downlink`.
+"""
+
+import math
+from contextlib import AbstractContextManager
+from types import SimpleNamespace
+from typing import Any, cast
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from eliop2p.p2p.downlink import HALF_LIFE, WINDOW, Downlink
+
+
+class DownlinkTests(SynchronousTestCase):
+    """
+    A node that receives chunks of 1000 bytes.
+    """
+
+    def setUp(self) -> None:
+        """
+        Nothing is on its way.
+        """
+        self.clock = Clock()
+        self.downlink = Downlink(self.clock)
+        self.awaiting: list[tuple[Any, AbstractContextManager[None]]] = []
+
+    def ask(self) -> Any:
+        """
+        Ask for a chunk.
+        """
+        chunk = SimpleNamespace(length=1000)
+        sink = cast("Any", SimpleNamespace(filled=0, chunk=chunk))
+        self.await_again(sink)
+        return sink
+
+    def await_again(self, sink: Any) -> None:
+        """
+        Ask for it, maybe once more.
+        """
+        awaiting = self.downlink.awaiting(sink)
+        awaiting.__enter__()
+        self.awaiting.append((sink, awaiting))
+
+    def end(self, sink: Any) -> None:
+        """
+        Let one request for a chunk end.
+        """
+        index = next(i for i, (each, _) in enumerate(self.awaiting) if each is sink)
+        _, awaiting = self.awaiting.pop(index)
+        awaiting.__exit__(None, None, None)
+
+    def receive(self, sink: Any, size: int) -> None:
+        """
+        Receive bytes of a chunk for as long as a rate takes to be known.
+        """
+        self.clock.advance(WINDOW)
+        sink.filled += size
+        self.downlink.came(size)
+
+    def test_unknown(self) -> None:
+        """
+        While nothing has come, it may take for ever.
+        """
+        self.ask()
+        self.assertEqual(self.downlink.delay, math.inf)
+
+    def test_all(self) -> None:
+        """
+        Whatever is on its way may come first, at the rate at which bytes come.
+        """
+        one, other = self.ask(), self.ask()
+        self.receive(one, 500)
+        self.assertEqual(self.downlink.delay, 1500 / (500 / WINDOW))
+        self.end(other)
+        self.assertEqual(self.downlink.delay, 500 / (500 / WINDOW))
+        self.end(one)
+        self.assertEqual(self.downlink.delay, 0.0)
+
+    def test_twice(self) -> None:
+        """
+        A chunk that two peers are asked for is on its way until both have ended.
+        """
+        sink = self.ask()
+        self.await_again(sink)
+        self.receive(sink, 500)
+        self.end(sink)
+        self.assertGreater(self.downlink.delay, 0.0)
+        self.end(sink)
+        self.assertEqual(self.downlink.delay, 0.0)
+
+    def test_pause(self) -> None:
+        """
+        A link is as fast as it was before peers fell silent, until that is long ago;
+        seconds in which nothing was asked for do not count.
+        """
+        sink = self.ask()
+        self.receive(sink, 500)
+        before = self.downlink.delay
+        self.end(sink)
+        self.clock.advance(100 * HALF_LIFE)
+        self.await_again(sink)
+        self.assertEqual(self.downlink.delay, before)
+        self.receive(sink, 0)
+        self.assertLess(self.downlink.delay, 1.2 * before)
+        self.clock.advance(HALF_LIFE)
+        self.downlink.came(0)
+        self.assertGreater(self.downlink.delay, 1.9 * before)
