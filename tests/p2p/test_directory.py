@@ -14,6 +14,7 @@ from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.p2p.directory import MAX_COMPLETE, MAX_RECEIVING, REFUSALS, Directory
 from eliop2p.p2p.entry import (
     FAN_OUT_READER,
+    LATE_GRACE,
     LEASE_GRACE,
     LEASE_SECONDS,
     RECEIVING_SECONDS,
@@ -255,6 +256,24 @@ class DirectoryTests(SynchronousTestCase):
         self.now = LEASE_GRACE
         self.assertEqual(self.ask("b", "a").verdict, Verdict.LEASE)
         self.assertEqual(self.names(self.ask("c", "a")), ["b"])
+
+    def test_late_home(self) -> None:
+        """
+        A reader that is a better home may have failed the asker only as such: it keeps
+        its lease for longer.
+        """
+        self.directory.leased(ONE, "home", self.now)
+        request = Locate(3, ONE, 0, True, ("home",))
+
+        def ask(node_id: str) -> Verdict:
+            return self.directory.locate(
+                node_id, request, self.alive, self.now, ("home",)
+            ).verdict
+
+        self.now = LATE_GRACE - 0.1
+        self.assertEqual(ask("a"), Verdict.WAIT)
+        self.now = LATE_GRACE
+        self.assertEqual(ask("a"), Verdict.LEASE)
 
     def test_reader_asks_again(self) -> None:
         """

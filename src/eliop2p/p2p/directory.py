@@ -3,7 +3,7 @@ What a home knows of its chunks: who holds them, who receives them, who reads th
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.p2p.attach import EPOCH_SHIFT
@@ -89,20 +89,26 @@ class Directory:
         )
 
     def locate(
-        self, node_id: str, request: Locate, alive: Callable[[str], bool], now: float
+        self,
+        node_id: str,
+        request: Locate,
+        alive: Callable[[str], bool],
+        now: float,
+        better: Container[str] = (),
     ) -> Located:
         """
         Answer a node that needs a chunk, and register it as receiving.
 
         There is one lease on a chunk, unless its reader died, let it expire, or failed
         the asker when the lease was already older than
-        :data:`eliop2p.p2p.entry.LEASE_GRACE`.
+        :data:`eliop2p.p2p.entry.LEASE_GRACE`, or ``LATE_GRACE``.
 
         Args:
             node_id: Who asks. It keeps its ticket when it asks again.
             request: What it asks.
             alive: Tells whether a node may be proposed.
             now: In seconds.
+            better: The homes that rank before this one.
         """
         chunk_id = request.chunk_id
         entry = self._touch(chunk_id, node_id)
@@ -114,7 +120,7 @@ class Directory:
             verdict = Verdict.HOLDERS
             place.parent = holders[0].node_id
             entry.add_child(place.parent, 1)
-        elif entry.may_grant(node_id, request, alive, now):
+        elif entry.may_grant(node_id, request, alive, now, better):
             verdict = Verdict.LEASE
             entry.grant(node_id, now)
         elif entry.is_hopeless(node_id, request, alive, now):

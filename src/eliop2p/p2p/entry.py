@@ -2,7 +2,7 @@
 What a home knows of one chunk, and to whom it sends those who need it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
@@ -19,6 +19,12 @@ LEASE_GRACE = 0.5
 """
 How old a lease must be before an asker whom its reader failed gets one of its own, in
 seconds: a reader may not yet know of its lease when others already come to it.
+"""
+
+LATE_GRACE = 5.0
+"""
+The same where the reader is a better home, which may have failed the asker only by
+answering late as such.
 """
 
 RECEIVING_SECONDS = 60.0
@@ -190,17 +196,30 @@ class Entry:
         self.expires = now + LEASE_SECONDS
 
     def may_grant(
-        self, asker: str, request: Locate, alive: Callable[[str], bool], now: float
+        self,
+        asker: str,
+        request: Locate,
+        alive: Callable[[str], bool],
+        now: float,
+        better: Container[str] = (),
     ) -> bool:
         """
         Tell whether an asker that was proposed nobody gets the lease.
+
+        Args:
+            asker: A node that is receiving the chunk.
+            request: What it asks.
+            alive: Tells whether a node may be proposed.
+            now: In seconds.
+            better: The homes that rank before this one.
         """
         if not request.can_read:
             return False
         reader = self.reader
         if reader in ("", asker) or now >= self.expires or not alive(reader):
             return True
-        return reader in request.rejected and now >= self.granted + LEASE_GRACE
+        grace = LATE_GRACE if reader in better else LEASE_GRACE
+        return reader in request.rejected and now >= self.granted + grace
 
     def proposals(
         self,

@@ -83,7 +83,8 @@ class ChunkHome:
                 holders = self._address(better)
                 return Located(request.request_id, Verdict.NOT_HOME, 0, b"", holders)
         self._heat.note(request.chunk_id, now)
-        located = self._directory.locate(node_id, request, self._alive, now)
+        before = self._homes_before(request.chunk_id)
+        located = self._directory.locate(node_id, request, self._alive, now, before)
         if located.verdict is Verdict.LEASE and not self._lends(node_id, request):
             self._directory.take_back(request.chunk_id)
             located = attrs.evolve(located, verdict=Verdict.LATER)
@@ -165,16 +166,22 @@ class ChunkHome:
     def _homes_of(self, chunk_id: ChunkId) -> tuple[str, ...]:
         return self._homes.of(chunk_id, self._membership.current().peers)
 
+    def _homes_before(self, chunk_id: ChunkId) -> tuple[str, ...]:
+        """
+        Name the homes that rank before this node.
+        """
+        homes = self._homes_of(chunk_id)
+        if self._node_id in homes:
+            homes = homes[: homes.index(self._node_id)]
+        return homes
+
     def _better_homes(self, asker: str, request: Locate) -> tuple[Holder, ...]:
         """
         Name the homes that rank before this node and that the asker may try.
         """
-        homes = self._homes_of(request.chunk_id)
-        if self._node_id in homes:
-            homes = homes[: homes.index(self._node_id)]
         return tuple(
             Holder(home, False)
-            for home in homes
+            for home in self._homes_before(request.chunk_id)
             if home != asker and home not in request.rejected and self._alive(home)
         )
 
