@@ -131,6 +131,8 @@ class _Answer:
         self._call = origin.clock.callLater(origin.delay(), self._begin)
 
     def _begin(self) -> None:
+        if self._host.link.silent:
+            return  # The request never came here.
         for _ in range(_UNDER_WAY):
             self._send()
 
