@@ -5,6 +5,7 @@ Tests for :mod:`eliop2p.cache.chunk_manager`.
 import os
 from itertools import chain
 from pathlib import Path
+from unittest.mock import patch
 
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
@@ -143,6 +144,50 @@ class ManagerTests(SynchronousTestCase):
         reading.close()
         reading.close()
         self.assertEqual((self.manager.hits_memory, self.memory.open_handles), (1, 0))
+
+    def test_at_once(self) -> None:
+        """
+        What a tier can give without waiting is opened at once, which counts as any
+        other opening does; what is absent or arriving is not.
+        """
+        origin, chunk = FakeOrigin(), chunk_of(0, LENGTH)
+        self.assertIsNone(self.manager.open_at_once(chunk, origin))
+        reading = self.open(0)
+        self.assertIsNone(self.manager.open_at_once(chunk, origin))
+        self.source.serve(0, LENGTH)
+        reading.close()
+        self.assertEqual((origin.passed, self.manager.hits_memory), ([], 0))
+        self.source.opens.clear()
+        handle, tier = self.manager.open_at_once(chunk, origin) or self.fail("absent")
+        self.assertEqual(tier, "memory")
+        self.assertEqual(handle.span(10, 100), made_up(0, LENGTH)[1][10:110])
+        self.assertEqual(self.memory.open_handles, 1)
+        handle.close()
+        self.assertEqual((len(origin.passed), self.manager.hits_memory), (1, 1))
+        self.assertEqual(self.source.opens, [chunk.id])
+        self.assertEqual(self.memory.open_handles, 0)
+
+    def test_at_once_from_disk(self) -> None:
+        """
+        A chunk that only the disk has is opened at once if the kernel has its file in
+        memory, and comes to memory with its second use; if not, it has to be waited
+        for.
+        """
+        for number in range(6):
+            self.fetch(number)
+        chunk = chunk_of(0, LENGTH)
+        for expected in ("disk", "disk", "memory"):
+            found = self.manager.open_at_once(chunk, FakeOrigin())
+            if found is None:
+                raise SkipTest("this kernel has no cachestat or openat2")
+            self.assertEqual(found[1], expected)
+            found[0].close()
+        self.assertEqual((self.manager.hits_disk, self.manager.hits_memory), (2, 1))
+        with patch.object(self.files, "open_at_once", return_value=-1):
+            away = self.manager.open_at_once(chunk_of(1, LENGTH), FakeOrigin())
+        self.assertIsNone(away)
+        self.assertEqual(self.manager.hits_disk, 2)
+        self.assertEqual((self.disk.open_handles, self.memory.open_handles), (0, 0))
 
     def test_disk_hit(self) -> None:
         """

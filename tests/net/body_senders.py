@@ -4,6 +4,7 @@ What every :class:`.IBodySender` promises, to be inherited with a way to make on
 
 import random
 import tempfile
+from collections.abc import Iterator
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionLost
@@ -12,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.interfaces import IBodySender
-from eliop2p.model.span import FileSpan
+from eliop2p.model.span import FileSpan, Span
 from tests.net.loopback import End, open_descriptors, pair, turns
 
 SMALL = 64 * 1024
@@ -73,6 +74,82 @@ class BodySenderPromises(TestCase):
         """
         sender, _, _ = await self.ends()
         verifyObject(IBodySender, sender)
+
+    async def test_send_all(self) -> None:
+        """
+        Spans of all kinds go out in order, and each is asked for when the one before
+        has been taken, or not at all.
+        """
+        await self._send_all_kinds(0)
+        await self._send_all_kinds(SMALL)
+
+    async def _send_all_kinds(self, buffers: int) -> None:
+        sender, _, client = await self.ends(buffers)
+        data, before = noise(LARGE), sender.bytes_sent
+        file, asked = file_of(self, data), []
+
+        def spans() -> Iterator[Span]:
+            for span in (
+                memoryview(data)[:1000],
+                FileSpan(file, 1000, 2_000_000),
+                FileSpan(file, 2_001_000, 0),
+                memoryview(data)[2_001_000:3_000_000],
+                FileSpan(file, 3_000_000, LARGE - 3_000_000),
+            ):
+                asked.append(sender.bytes_sent - before)
+                yield span
+
+        await sender.send_all(spans())
+        self.assertEqual(asked, [0, 1000, 2_001_000, 2_001_000, 3_000_000])
+        self.assertEqual(sender.bytes_sent - before, LARGE)
+        await sender.send_all(iter(()))
+        await sender.send(memoryview(b"!"), False)
+        await client.wait_for(LARGE + 1)
+        self.assertEqual(bytes(client.received), data + b"!")
+
+    async def test_send_all_of_a_bad_file(self) -> None:
+        """
+        What is told of a file that is too short is how much of that one went out, and
+        no further span is asked for; the rest may be sent from elsewhere.
+        """
+        for buffers in (0, SMALL):
+            sender, _, client = await self.ends(buffers)
+            data = noise(LARGE)
+            good, short = file_of(self, data), file_of(self, data[:300_000])
+            whole = FileSpan(good, 0, LARGE)
+            spans = iter((whole, FileSpan(short, 0, 300_001), whole))
+            try:
+                await sender.send_all(spans)
+            except SpanUnreadable as error:
+                self.assertEqual(error.taken, 300_000)
+            else:
+                self.fail("bytes were made up")
+            self.assertEqual(list(spans), [whole])
+            await sender.send_all(iter((memoryview(b"!"),)))
+            await client.wait_for(LARGE + 300_001)
+            self.assertEqual(bytes(client.received), data + data[:300_000] + b"!")
+            client.connection.loseConnection()
+
+    async def test_send_all_and_reset(self) -> None:
+        """
+        A client that is gone, or given up, is sent no further span.
+        """
+        for given_up in (False, True):
+            sender, ours, client = await self.ends(SMALL)
+            span = memoryview(noise(LARGE))
+            spans = iter((span, span, span))
+            sending = sender.send_all(spans)
+            self.assertRaises(LocalProtocolError, sender.send, span, False)
+            await client.wait_for(LARGE + 1000)
+            if given_up:
+                sending.cancel()
+                self.failureResultOf(sending, CancelledError)
+            else:
+                client.connection.abortConnection()
+                await self.assertFailure(sending, ConnectionLost)
+            self.assertEqual(len(list(spans)), 1)
+            await ours.lost
+            sender.close()
 
     async def test_offer(self) -> None:
         """

@@ -6,15 +6,17 @@ import array
 import fcntl
 import os
 import socket
+from collections.abc import Iterator
 from typing import cast
 from unittest.mock import patch
 
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import ITCPTransport, IWriteDescriptor
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
-from eliop2p.model.span import FileSpan
+from eliop2p.model.span import FileSpan, Span
 from eliop2p.net.copying_sender import PIECE, TransportSender
 from eliop2p.net.sender import SCRAP, TURN, SocketSender, make_sender
 from tests.net import body_senders
@@ -94,6 +96,49 @@ class SocketSenderTests(body_senders.BodySenderPromises):
         client.connection.resumeProducing()
         await sending
         await client.wait_for(sent + len(data))
+
+    async def test_bounded_turn_of_many(self) -> None:
+        """
+        Many spans count as one for a turn, and one that ends in the middle of a turn
+        does not end it.
+        """
+        sender, ours, client = await self.ends()
+        ours.connection.getHandle().setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * TURN
+        )
+        size = TURN // 4
+        file = file_of(self, noise(size))
+        asked = []
+
+        def spans() -> Iterator[Span]:
+            for _ in range(20):
+                asked.append(sender.bytes_sent)
+                yield FileSpan(file, 0, size)
+
+        sending = sender.send_all(spans())
+        self.assertFalse(sending.called)
+        self.assertGreater(len(asked), 1)
+        self.assertLessEqual(sender.bytes_sent, TURN + SCRAP)
+        await sending
+        await client.wait_for(20 * size)
+
+    async def test_spans_that_fail(self) -> None:
+        """
+        When the next span cannot be had for a reason that nobody foresaw, the
+        connection is broken off rather than left hanging.
+        """
+
+        def spans() -> Iterator[Span]:
+            yield memoryview(noise(LARGE))
+            raise ZeroDivisionError
+
+        sender, ours, client = await self.ends(SMALL)
+        sending = sender.send_all(spans())
+        self.assertFalse(sending.called)
+        await self.assertFailure(sending, ConnectionLost)
+        await ours.lost
+        await client.lost
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     async def test_offer_stops_anywhere(self) -> None:
         """

@@ -2,6 +2,8 @@
 Tests for :mod:`eliop2p.proxy.reading`.
 """
 
+from collections.abc import Iterator
+
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,6 +13,7 @@ from eliop2p.base.errors import ChunkUnavailable, SpanUnreadable
 from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.interfaces import (
     IBodySender,
+    IChunkHandle,
     IChunkOrigin,
     IChunkReader,
     IChunkReading,
@@ -27,7 +30,8 @@ from eliop2p.model.chunk import (
 )
 from eliop2p.model.ranges import Interval
 from eliop2p.model.span import Span
-from eliop2p.model.trail import Arrival
+from eliop2p.model.trail import Arrival, RequestTrail
+from eliop2p.net.copying_sender import one_by_one
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.reading import AHEAD, LEAST_AHEAD, BodyReader, ahead_of
 
@@ -89,6 +93,35 @@ class Reading:
         return memoryview(DATA)[start : start + min(limit, self.length - offset)]
 
 
+@implementer(IChunkHandle)
+class Handle:
+    """
+    A chunk of a tier.
+    """
+
+    digest = Digest(bytes(32))
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self.length = chunk.length
+        self.closed = 0
+
+    def span(self, offset: int, limit: int) -> Span:
+        """
+        Give bytes.
+        """
+        assert not self.closed
+        assert limit <= self.length - offset
+        start = self.chunk.start + offset
+        return memoryview(DATA)[start : start + limit]
+
+    def close(self) -> None:
+        """
+        Count it.
+        """
+        self.closed += 1
+
+
 @implementer(IChunkReader, IChunkOrigin)
 class Chunks:
     """
@@ -104,7 +137,7 @@ class Chunks:
     """
 
     def __init__(self) -> None:
-        self.opened: list[Reading] = []
+        self.opened: list[Reading | Handle] = []
         self.at_hand = False
         self.held: set[int] = set()
         self.failing = -1
@@ -121,14 +154,29 @@ class Chunks:
         if self.pending is not None:
             return self.pending
         filled = self.at_hand or chunk.index in self.held
-        self.opened.append(Reading(chunk, filled=filled))
-        return succeed(self.opened[-1])
+        reading = Reading(chunk, filled=filled)
+        self.opened.append(reading)
+        return succeed(reading)
+
+    def open_at_once(
+        self, chunk: Chunk, origin: IChunkOrigin
+    ) -> tuple[IChunkHandle, str] | None:
+        """
+        Open one that a tier has.
+        """
+        if chunk.index not in self.held:
+            return None
+        handle = Handle(chunk)
+        self.opened.append(handle)
+        self.passed_over(chunk)
+        return handle, "memory"
 
     def drop(self, chunk_id: ChunkId) -> Deferred[None]:
         """
         Note it.
         """
         self.dropped += [n for n in range(25) if LAYOUT.chunk(n).id == chunk_id]
+        self.held -= set(self.dropped)
         return succeed(None)
 
     def where(self, chunk_id: ChunkId) -> str:
@@ -156,6 +204,17 @@ class Chunks:
         """
         self.passed.append(chunk.index)
 
+    def fill(self, place: int) -> None:
+        """
+        Let all of a chunk come.
+
+        Args:
+            place: Which of those that were opened.
+        """
+        reading = self.opened[place]
+        assert isinstance(reading, Reading)
+        reading.fill()
+
     @property
     def indexes(self) -> list[int]:
         """
@@ -177,6 +236,7 @@ class Sender:
         self.slow = False
         self.error: Exception | None = None
         self.unreadable: list[int] = []
+        self.runs = 0
         self.waiting: Deferred[None] | None = None
 
     def send(self, span: Span, more: bool) -> Deferred[None]:
@@ -195,6 +255,21 @@ class Sender:
             return succeed(None)
         self.waiting = Deferred()
         return self.waiting
+
+    def send_all(self, spans: Iterator[Span]) -> Deferred[None]:
+        """
+        Take spans one after another.
+        """
+        self.runs += 1
+        return Deferred.fromCoroutine(one_by_one(self.send, spans))
+
+    def take(self) -> None:
+        """
+        Have taken the last span.
+        """
+        waiting, self.waiting = self.waiting, None
+        assert waiting is not None
+        waiting.callback(None)
 
     def offer(self, head: bytes, body: Span) -> int:
         """
@@ -227,7 +302,7 @@ class ReaderTests(SynchronousTestCase):
             keep_alive=True,
             seconds=lambda: 0.0,
         )
-        self.counted = 0
+        self.counted: dict[str, int] = {}
         self.done: list[int] = []
 
     def send(self, start: int, stop: int, ahead: int = 2) -> Deferred[None]:
@@ -255,8 +330,7 @@ class ReaderTests(SynchronousTestCase):
         """
         Count bytes by source.
         """
-        self.assertEqual(source, "peer")
-        self.counted += length
+        self.counted[source] = self.counted.get(source, 0) + length
 
     def assert_sent(self, start: int, stop: int) -> None:
         """
@@ -283,7 +357,7 @@ class ReaderTests(SynchronousTestCase):
             self.assertEqual(self.chunks.indexes, covering)
             self.assertEqual(self.chunks.passed, covering)
             self.assertEqual(self.done, covering)
-            self.assertEqual(self.counted, stop - start)
+            self.assertEqual(self.counted, {"peer": stop - start})
             self.assert_all_closed()
 
     def test_nothing_before_bytes(self) -> None:
@@ -292,7 +366,7 @@ class ReaderTests(SynchronousTestCase):
         """
         sending = self.send(0, 30)
         self.assertFalse(self.exchange.begun)
-        self.chunks.opened[0].fill()
+        self.chunks.fill(0)
         self.assertTrue(self.exchange.begun)
         sending.cancel()
         self.failureResultOf(sending)
@@ -306,7 +380,7 @@ class ReaderTests(SynchronousTestCase):
         ahead = []
         for index in range(8):
             ahead.append(len(self.chunks.opened) - index - 1)
-            self.chunks.opened[index].fill()
+            self.chunks.fill(index)
         self.assertEqual(ahead[:4], [2, 4, 8, 12])
         self.assertEqual(max(ahead), AHEAD)
 
@@ -325,12 +399,12 @@ class ReaderTests(SynchronousTestCase):
         """
         sending = self.send(0, 250)
         self.assertEqual(self.chunks.indexes, [0, 1, 2])
-        self.chunks.opened[2].fill()
+        self.chunks.fill(2)
         self.assertEqual(self.chunks.indexes, [0, 1, 2, 3])
         self.sender.slow = True
-        self.chunks.opened[0].fill()
+        self.chunks.fill(0)
         self.assertEqual(self.chunks.indexes, [0, 1, 2, 3, 4])
-        self.chunks.opened[1].fill()
+        self.chunks.fill(1)
         self.assertEqual(self.chunks.indexes, [0, 1, 2, 3, 4])
         sending.addErrback(lambda _: None).cancel()
 
@@ -345,9 +419,7 @@ class ReaderTests(SynchronousTestCase):
         for index in range(25):
             ahead.append(len(self.chunks.opened) - index - 1)
             while index == len(self.done):
-                waiting, self.sender.waiting = self.sender.waiting, None
-                assert waiting is not None
-                waiting.callback(None)
+                self.sender.take()
         self.assertEqual(ahead[:9], [8, 7, 6, 5, 4, 3, 2, 1, 1])
         self.successResultOf(sending)
         self.assert_sent(0, 250)
@@ -359,9 +431,102 @@ class ReaderTests(SynchronousTestCase):
         self.chunks.held = {1, 2, 3}
         self.send(0, 50).addErrback(lambda _: None)
         self.assertEqual(self.chunks.indexes, [0])
-        self.chunks.opened[0].fill()
+        self.chunks.fill(0)
         self.assertEqual(self.chunks.indexes, [0, 1, 2, 3, 4])
         self.assertEqual(self.done, [0, 1, 2, 3])
+
+    def test_all_held(self) -> None:
+        """
+        Chunks that tiers have are sent by one call, each opened when the one before has
+        been taken, and only then.
+        """
+        self.chunks.held = set(range(25))
+        self.sender.slow = True
+        self.exchange.trail = RequestTrail("id", b"GET", b"/b/k", 0.0)
+        sending = self.send(13, 47)
+        self.sender.take()
+        for index in (1, 2, 3, 4):
+            self.assertEqual(self.chunks.indexes[-1], index)
+            self.assertEqual(
+                [each.closed for each in self.chunks.opened[:-1]], (index - 1) * [1]
+            )
+            self.assertEqual(self.done, list(range(1, index)))
+            self.sender.take()
+        self.successResultOf(sending)
+        self.assert_sent(13, 47)
+        self.assert_all_closed()
+        self.assertEqual(self.sender.runs, 1)
+        self.assertEqual(self.counted, {"memory": 34})
+        self.assertEqual((self.exchange.sent, self.done), (34, [1, 2, 3, 4]))
+        noted = [(each.index, each.bytes) for each in self.exchange.trail.chunks]
+        self.assertEqual(noted, [(1, 7), (2, 10), (3, 10), (4, 7)])
+
+    def test_held_among_others(self) -> None:
+        """
+        While chunks go out that tiers have, those behind them that nobody has are on
+        their way, and all go out in order.
+        """
+        self.chunks.held = {0, 1, 4, 5, 6}
+        self.sender.slow = True
+        sending = self.send(0, 80)
+        self.sender.take()
+        self.assertEqual(self.chunks.indexes, [0])
+        self.sender.take()
+        self.assertEqual(self.chunks.indexes, [0, 1, 2, 3])
+        self.chunks.at_hand = True
+        self.chunks.fill(2)
+        self.chunks.fill(3)
+        for _ in range(7):
+            self.assertNoResult(sending)
+            self.sender.take()
+        self.successResultOf(sending)
+        self.assert_sent(0, 80)
+        self.assert_all_closed()
+        self.assertEqual(self.done, list(range(8)))
+        self.assertEqual(self.counted, {"memory": 50, "peer": 30})
+
+    def test_held_is_unreadable(self) -> None:
+        """
+        The rest of a chunk whose file cannot be read comes from elsewhere, and those
+        behind it from their tier.
+        """
+        for at_hand in (True, False):
+            self.setUp()
+            self.chunks.held = set(range(25))
+            self.chunks.at_hand = at_hand
+            self.sender.unreadable = [4]
+            sending = self.send(3, 33)
+            if not at_hand:
+                self.chunks.fill(-1)
+            self.successResultOf(sending)
+            self.assert_sent(3, 33)
+            self.assertEqual(self.chunks.dropped, [0])
+            self.assertEqual(self.counted, {"memory": 27, "peer": 3})
+            self.assertEqual(self.exchange.sent, 30)
+            self.assertEqual(self.done, [0, 1, 2, 3])
+            self.assert_all_closed()
+
+    def test_held_and_client_gone(self) -> None:
+        """
+        A client that goes away, or is given up, lets go of the chunk that it was being
+        sent.
+        """
+        for error in (ConnectionLost(), None):
+            self.setUp()
+            self.chunks.held = set(range(25))
+            self.sender.slow = True
+            sending = self.send(0, 250)
+            self.sender.take()
+            waiting, self.sender.waiting = self.sender.waiting, None
+            assert waiting is not None
+            if error is None:
+                sending.cancel()
+                self.failureResultOf(sending)
+            else:
+                waiting.errback(error)
+                self.failureResultOf(sending, ConnectionLost)
+            self.assertEqual(self.chunks.indexes, [0])
+            self.assert_all_closed()
 
     def test_unreadable(self) -> None:
         """
@@ -372,7 +537,7 @@ class ReaderTests(SynchronousTestCase):
         self.sender.unreadable = [4]
         self.successResultOf(self.send(3, 33))
         self.assert_sent(3, 33)
-        self.assertEqual(self.counted, 30)
+        self.assertEqual(self.counted, {"peer": 30})
         self.assertEqual(self.exchange.sent, 30)
         self.assertEqual(self.chunks.dropped, [0])
         self.assertEqual(self.chunks.indexes.count(0), 2)
@@ -385,7 +550,7 @@ class ReaderTests(SynchronousTestCase):
         self.chunks.at_hand = True
         self.sender.unreadable = [4, 0]
         self.failureResultOf(self.send(3, 33), SpanUnreadable)
-        self.assertEqual(self.counted, 4)
+        self.assertEqual(self.counted, {"peer": 4})
         self.assert_all_closed()
 
     def test_unavailable(self) -> None:
@@ -395,9 +560,9 @@ class ReaderTests(SynchronousTestCase):
         """
         self.chunks.failing = 2
         sending = self.send(0, 50)
-        self.chunks.opened[0].fill()
+        self.chunks.fill(0)
         self.assertNoResult(sending)
-        self.chunks.opened[1].fill()
+        self.chunks.fill(1)
         self.failureResultOf(sending, ChunkUnavailable)
         self.assert_sent(0, 20)
         self.assert_all_closed()
@@ -408,7 +573,7 @@ class ReaderTests(SynchronousTestCase):
         """
         sending = self.send(0, 250)
         self.sender.error = ConnectionLost()
-        self.chunks.opened[0].fill()
+        self.chunks.fill(0)
         self.failureResultOf(sending, ConnectionLost)
         self.assert_all_closed()
 

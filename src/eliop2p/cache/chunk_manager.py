@@ -23,6 +23,7 @@ from eliop2p.interfaces import (
     IChunkParts,
     IChunkReader,
     IChunkReading,
+    IChunksAtOnce,
     IChunkSource,
     IChunkViews,
     IHeldChunks,
@@ -97,6 +98,7 @@ class ChunkManager:
         self.flights = 0
         self._source = source
         self._memory = memory
+        self._at_once: IChunksAtOnce | None = IChunksAtOnce(memory, None)
         self._views: IChunkViews | None = IChunkViews(memory, None)
         self._small: ISmallChunks | None = ISmallChunks(memory, None)
         self._disk = disk
@@ -151,6 +153,22 @@ class ChunkManager:
         until there is room for it.
         """
         return Deferred.fromCoroutine(self._open(chunk, origin))
+
+    def open_at_once(
+        self, chunk: Chunk, origin: IChunkOrigin
+    ) -> tuple[IChunkHandle, str] | None:
+        """
+        Open a chunk that is in memory, or that the disk has and the kernel in memory.
+        """
+        handle, tier = self._memory_at_once(chunk.id), "memory"
+        if handle is None and self._memory.contains(chunk.id):
+            return None
+        if handle is None and self._flights.get(chunk.id) is None:
+            handle, tier = self._disk_at_once(chunk.id), "disk"
+        if handle is None:
+            return None
+        self._given(chunk, origin, tier)
+        return handle, tier
 
     def open_local(self, chunk_id: ChunkId) -> Deferred[IChunkReading | None]:
         """
@@ -261,17 +279,10 @@ class ChunkManager:
 
     async def _open(self, chunk: Chunk, origin: IChunkOrigin) -> IChunkReading:
         reading = await self._open_memory(chunk.id)
-        if reading is not None:
-            self.hits_memory += 1
-            self._source.opened(chunk.id)
-            origin.passed_over(chunk)
-            return reading
-        if self._flights.get(chunk.id) is None:
+        if reading is None and self._flights.get(chunk.id) is None:
             reading = await self._open_disk(chunk.id)
         if reading is not None:
-            self.hits_disk += 1
-            self._source.opened(chunk.id)
-            origin.passed_over(chunk)
+            self._given(chunk, origin, reading.source)
             return reading
         if self._stopped:
             raise ChunkUnavailable("the node is stopping")
@@ -281,6 +292,17 @@ class ChunkManager:
             return flight.join(origin)
         self.flights += 1
         return self._flights.begin(chunk, origin)
+
+    def _given(self, chunk: Chunk, origin: IChunkOrigin, tier: str) -> None:
+        """
+        Count that a tier has given a chunk to a client.
+        """
+        if tier == "memory":
+            self.hits_memory += 1
+        else:
+            self.hits_disk += 1
+        self._source.opened(chunk.id)
+        origin.passed_over(chunk)
 
     async def _open_part(self, chunk: Chunk, wanted: Interval) -> IChunkReading:
         reading = await self._open_local(chunk.id)
@@ -313,12 +335,29 @@ class ChunkManager:
         handle = await self._memory.open(chunk_id)
         if handle is None:
             return None
-        if self._paged is not None and handle.length >= PAGED_BYTES:
-            paged = self._paged.open_at_once(chunk_id)
-            if paged is not None:
-                handle.close()
-                handle = paged
-        return HandleReading(handle, "memory")
+        return HandleReading(self._in_its_file(chunk_id, handle), "memory")
+
+    def _memory_at_once(self, chunk_id: ChunkId) -> IChunkHandle | None:
+        handle = self._at_once.open_at_once(chunk_id) if self._at_once else None
+        return None if handle is None else self._in_its_file(chunk_id, handle)
+
+    def _in_its_file(self, chunk_id: ChunkId, handle: IChunkHandle) -> IChunkHandle:
+        """
+        Exchange a chunk in memory for its file, if that pays.
+        """
+        if self._paged is None or handle.length < PAGED_BYTES:
+            return handle
+        paged = self._paged.open_at_once(chunk_id)
+        if paged is None:
+            return handle
+        handle.close()
+        return paged
+
+    def _disk_at_once(self, chunk_id: ChunkId) -> IChunkHandle | None:
+        handle = self._paged.open_at_once(chunk_id) if self._paged else None
+        if handle is not None and self._promotion is not None:
+            self._promotion.used(chunk_id, handle.length)
+        return handle
 
     async def _open_disk(self, chunk_id: ChunkId) -> IChunkReading | None:
         if self._disk is None:

@@ -19,6 +19,7 @@ from eliop2p.interfaces import (
     ICacheBackend,
     ICacheBackendFactory,
     IChunkHandle,
+    IChunksAtOnce,
     IChunkViews,
     IReplicaAware,
     ISmallChunks,
@@ -72,7 +73,7 @@ class MemoryHandle:
         self._closed(entry)
 
 
-@implementer(ICacheBackend, IChunkViews, IReplicaAware, ISmallChunks)
+@implementer(ICacheBackend, IChunksAtOnce, IChunkViews, IReplicaAware, ISmallChunks)
 class MemoryBackend:
     """
     Keeps the very buffers that chunks arrived in.
@@ -128,13 +129,18 @@ class MemoryBackend:
         """
         Open a chunk.
         """
-        entry = self._holdings.get(chunk_id)
+        return succeed(self.open_at_once(chunk_id))
+
+    def open_at_once(self, chunk_id: ChunkId) -> IChunkHandle | None:
+        """
+        Open a chunk; none has to be waited for.
+        """
+        entry = self._holdings.use(chunk_id)
         if entry is None:
-            return succeed(None)
-        self._holdings.touch(entry)
+            return None
         self._holdings.pin(entry)
         self.open_handles += 1
-        return succeed(MemoryHandle(entry, self._closed))
+        return MemoryHandle(entry, self._closed)
 
     def view(self, chunk_id: ChunkId, start: int, stop: int) -> Span | None:
         """

@@ -184,6 +184,17 @@ class IChunkReader(Interface):
         Open a chunk: from a tier, by joining its arrival, or by having it fetched.
         """
 
+    def open_at_once(
+        chunk: Chunk, origin: IChunkOrigin
+    ) -> tuple[IChunkHandle, str] | None:
+        """
+        Open a chunk that a tier can give without waiting for anything.
+
+        Returns:
+            The chunk and what the tier is called; None when :meth:`open` has to be
+            used.
+        """
+
     def where(chunk_id: ChunkId) -> str:
         """
         Tell where a chunk is without touching it: ``memory``, ``disk``, or empty.

@@ -2,7 +2,7 @@
 What the machine and its network give to the components.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -92,6 +92,20 @@ class IBodySender(Interface):
             Fails with a ConnectionLost when the client is gone, and with a
             :class:`eliop2p.base.errors.SpanUnreadable` when the span's file cannot be
             read; then the rest may still be sent from elsewhere.
+        """
+
+    def send_all(spans: Iterator[Span]) -> "Deferred[None]":
+        """
+        Send spans one after another, as :meth:`send` does without ``more``.
+
+        Args:
+            spans: What to send. Each is asked for when the kernel has taken every byte
+                of the one before, which may then be let go of; all of it happens in
+                the reactor's thread, and must neither wait nor use the sender.
+
+        Returns:
+            Fires when there are no more. It fails as that of :meth:`send` does, and
+            then nothing more is asked for: what is told of is the last span.
         """
 
     def offer(head: bytes, body: Span) -> int:

@@ -173,10 +173,10 @@ class ISmallChunks(Interface):
         """
 
 
-class IPagedChunks(Interface):
+class IChunksAtOnce(Interface):
     """
-    What a tier in files may do besides :class:`ICacheBackend`: open a chunk all of
-    whose bytes the kernel has in memory, without waiting for anything.
+    What a tier may do besides :class:`ICacheBackend`: open a chunk without waiting for
+    anything.
     """
 
     def open_at_once(chunk_id: ChunkId) -> IChunkHandle | None:
@@ -186,6 +186,13 @@ class IPagedChunks(Interface):
         Returns:
             None when it is not held, or might have to come from the disk.
         """
+
+
+class IPagedChunks(IChunksAtOnce):
+    """
+    What a tier in files may do besides :class:`ICacheBackend`: give what the kernel has
+    in memory.
+    """
 
     def view(
         chunk_id: ChunkId, digest: Digest | None, start: int, stop: int

@@ -4,6 +4,7 @@ The outgoing side of a connection that only its transport can write to, as with 
 
 import errno
 import os
+from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionLost
@@ -32,6 +33,20 @@ def explain_fault(error: OSError, span: Span, sent: int) -> Exception:
     if isinstance(span, FileSpan) and error.errno in _FILE_FAULTS:
         return SpanUnreadable(f"a chunk's file cannot be read: {error}", sent)
     return ConnectionLost(str(error))
+
+
+async def one_by_one(
+    send: Callable[[Span, bool], Deferred[None]], spans: Iterator[Span]
+) -> None:
+    """
+    Send spans as :meth:`IBodySender.send_all` does.
+
+    Args:
+        send: Sends one.
+        spans: What to send.
+    """
+    for span in spans:
+        await send(span, False)
 
 
 @implementer(IBodySender, IPushProducer)
@@ -72,6 +87,12 @@ class TransportSender:
         IConsumer(self._transport).registerProducer(self, True)
         self._push()
         return pending
+
+    def send_all(self, spans: Iterator[Span]) -> Deferred[None]:
+        """
+        See :meth:`IBodySender.send_all`.
+        """
+        return Deferred.fromCoroutine(one_by_one(self.send, spans))
 
     def offer(self, head: bytes, body: Span) -> int:
         """

@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -44,6 +45,7 @@ What is not worth a system call or a turn of its own, in bytes.
 _NOW = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
 _NOW_AND_MORE = _NOW | getattr(socket, "MSG_MORE", 0)
 _EMPTY = memoryview(b"")
+_NO_MORE: Iterator[Span] = iter(())
 
 
 @implementer(IBodySender, IWriteDescriptor)
@@ -67,6 +69,7 @@ class SocketSender:
         # it watches the transport's for reading.
         self._socket: socket.socket = transport.getHandle().dup()
         self._span: Span = _EMPTY
+        self._spans = _NO_MORE
         self._sent = 0
         self._more = False
         self._held_back = False
@@ -86,20 +89,34 @@ class SocketSender:
             SpanUnreadable: The file is shorter than its span or cannot be read (in the
                 Deferred); the connection stays as it is.
         """
+        return self._begin(span, _NO_MORE, more)
+
+    def send_all(self, spans: Iterator[Span]) -> Deferred[None]:
+        """
+        See :meth:`IBodySender.send_all`. Cancelling it aborts the connection.
+
+        Raises:
+            LocalProtocolError: The previous send has not ended.
+            SpanUnreadable: As for :meth:`send`.
+        """
+        return self._begin(_EMPTY, spans, False)
+
+    def _begin(self, span: Span, spans: Iterator[Span], more: bool) -> Deferred[None]:
         if self._pending is not None:
             raise LocalProtocolError("a send is pending")
         if self._closed:
             return fail(ConnectionLost("the sender is closed"))
-        self._span, self._sent, self._more = span, 0, more
+        self._span, self._spans, self._sent, self._more = span, spans, 0, more
         try:
             complete = self._push()
         except OSError as error:
             reason = self._stuck(error)
+            self._forget()
             if not isinstance(reason, SpanUnreadable):
                 self._abort(None)
             return fail(reason)
         if complete:
-            self._span = _EMPTY
+            self._forget()
             return succeed(None)
         self._pending = Deferred(self._cancelled)
         self._reactor.addWriter(self)
@@ -176,7 +193,7 @@ class SocketSender:
 
     def _end(self, reason: SpanUnreadable | None) -> None:
         pending, self._pending = self._pending, None
-        self._span = _EMPTY
+        self._forget()
         if pending is not None:
             pending.callback(None) if reason is None else pending.errback(reason)
         self._rest()
@@ -186,16 +203,27 @@ class SocketSender:
         if self._pending is None and not self._closed:
             self._reactor.removeWriter(self)
 
+    def _forget(self) -> None:
+        self._span, self._spans = _EMPTY, _NO_MORE
+
     def _push(self) -> bool:
         """
-        Make at most one system call.
+        Make at most one system call for each span.
 
         Returns:
-            Whether all of the span has been taken.
+            Whether all of them have been taken.
         """
+        while self._push_span():
+            span = next(self._spans, None)
+            if span is None:
+                self._release_held_back()
+                return True
+            self._span, self._sent = span, 0
+        return False
+
+    def _push_span(self) -> bool:
         left = len(self._span) - self._sent
         if left == 0:
-            self._release_held_back()
             return True
         if self._left_this_turn < SCRAP:
             return False
@@ -246,7 +274,7 @@ class SocketSender:
         self._closed = True
         self._reactor.removeWriter(self)
         self._socket.close()
-        self._span = _EMPTY
+        self._forget()
         pending, self._pending = self._pending, None
         return pending
 

@@ -2,7 +2,7 @@
 One request and the answer to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -140,16 +140,33 @@ class Exchange:
         length = len(span)
         if self.progress is not None:
             span = self.progress.passed(span)
-        first, self._first = self._first, None
-        if first is not None:
-            await self._interim
-            await self._sender.send(memoryview(first), True)
+        await self._send_head(more=True)
         try:
             await self._sender.send(span, False)
         except SpanUnreadable as error:
             self.sent += error.taken
             raise
         self.sent += length
+
+    async def send_all(self, spans: Iterator[Span]) -> None:
+        """
+        Send bytes of the body; each span is asked for when the kernel has taken the one
+        before.
+
+        Raises:
+            SpanUnreadable: The file of the last span that was asked for cannot be read.
+        """
+        await self._send_head(more=True)
+        try:
+            await self._sender.send_all(self._counted(spans))
+        except SpanUnreadable as error:
+            self.sent += error.taken
+            raise
+
+    def _counted(self, spans: Iterator[Span]) -> Iterator[Span]:
+        for span in spans:
+            yield span if self.progress is None else self.progress.passed(span)
+            self.sent += len(span)
 
     def offer(self, body: Span) -> int:
         """
@@ -174,10 +191,13 @@ class Exchange:
         """
         Send the head if it is still waiting for a body.
         """
+        await self._send_head(more=False)
+
+    async def _send_head(self, *, more: bool) -> None:
         first, self._first = self._first, None
         if first is not None:
             await self._interim
-            await self._sender.send(memoryview(first), False)
+            await self._sender.send(memoryview(first), more)
 
 
 Answer = Callable[[Exchange], "Deferred[None]"]

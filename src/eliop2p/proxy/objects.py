@@ -347,9 +347,8 @@ class ObjectReads:
         layout = record.layout
         most = ahead_of(layout.chunk_size)
         outcome, sources = outlook(self._parts, layout, part)
-        reader = self._reader
-        if read.fixed:
-            reader = PartReader(self._reader, self._parts, part)
+        whole = self._reader
+        reader = PartReader(whole, self._parts, part) if read.fixed else whole
         body = BodyReader(
             reader,
             layout,
@@ -358,6 +357,7 @@ class ObjectReads:
             self._checks.follow(read.plan.record_id, record),
             ahead=max(claimed, most),
             most=most,
+            held=outcome == "hit",
             mixed=mixed,
         )
         last_call = LastCall(self._clock, None if read.fixed else read.until)

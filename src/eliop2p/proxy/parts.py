@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from eliop2p.interfaces import (
+    IChunkHandle,
     IChunkOrigin,
     IChunkParts,
     IChunkReader,
@@ -54,6 +55,14 @@ class PartReader:
         if is_inside(chunk, self._part) and not here:
             return self._reader.open(chunk, origin)
         return self._parts.open_part(chunk, self._part)
+
+    def open_at_once(
+        self, chunk: Chunk, origin: IChunkOrigin
+    ) -> tuple[IChunkHandle, str] | None:
+        """
+        Open a whole chunk that is here.
+        """
+        return self._reader.open_at_once(chunk, origin)
 
     def where(self, chunk_id: ChunkId) -> str:
         """

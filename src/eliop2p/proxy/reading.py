@@ -3,18 +3,19 @@ The body of an answer: chunks opened ahead of the client and sent in order.
 """
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import closing
+from itertools import chain
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
-
 from eliop2p.base.errors import SpanUnreadable
-from eliop2p.interfaces import IChunkOrigin, IChunkReader, IChunkReading
+from eliop2p.interfaces import IChunkOrigin, IChunkReader
 from eliop2p.model.chunk import MIB, Chunk, Layout
 from eliop2p.model.ranges import Interval
-from eliop2p.model.trail import ChunkTrail
+from eliop2p.model.span import Span
+from eliop2p.model.trail import Arrival, ChunkTrail
 from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.opened_ahead import OpenedAhead
 
 AHEAD = 12
 """
@@ -60,103 +61,6 @@ def ahead_of(chunk_size: int) -> int:
     return max(LEAST_AHEAD, min(AHEAD, BYTES_AHEAD // chunk_size))
 
 
-class _Ahead:
-    """
-    A chunk opened before its turn.
-
-    Args:
-        chunk: Which chunk.
-        reader: Opens it.
-        origin: The right to read it from the store.
-        came: Told when all of it has arrived, unless it was here from the start.
-    """
-
-    def __init__(
-        self,
-        chunk: Chunk,
-        reader: IChunkReader,
-        origin: IChunkOrigin,
-        came: Callable[[], None],
-    ) -> None:
-        self.chunk = chunk
-        self._reader = reader
-        self._origin = origin
-        self._came = came
-        self._failure: Failure | None = None
-        self._reading: IChunkReading | None = None
-        self._waiter: Deferred[None] | None = None
-        self._reopened = False
-        self._open()
-
-    def _open(self) -> None:
-        self._opening = self._reader.open(self.chunk, self._origin)
-        self._opening.addCallbacks(self._opened, self._failed)
-
-    def _opened(self, reading: IChunkReading) -> None:
-        self._reading = reading
-        if not self.is_here:
-            last = reading.read(reading.length - 1, 1)
-            # Whoever sends the chunk hears of a failure.
-            last.addCallbacks(lambda _: self._came(), lambda _: None)
-        self._wake()
-
-    def _failed(self, failure: Failure) -> None:
-        self._failure = failure
-        self._wake()
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            waiter.callback(None)
-
-    @property
-    def is_here(self) -> bool:
-        """
-        Whether all of the chunk has arrived.
-        """
-        reading = self._reading
-        return reading is not None and reading.filled == reading.length
-
-    async def reading(self) -> IChunkReading:
-        """
-        Wait until the chunk is open.
-        """
-        if self._reading is None and self._failure is None:
-            self._waiter = Deferred()
-            await self._waiter
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            failure.raiseException()
-        assert self._reading is not None
-        return self._reading
-
-    async def reopen(self, error: SpanUnreadable) -> IChunkReading:
-        """
-        Have the chunk from elsewhere, since the tier that gave it cannot read it.
-
-        Raises:
-            SpanUnreadable: This has happened once already.
-        """
-        if self._reopened:
-            raise error
-        self._reopened = True
-        self.close()
-        self._reading = None
-        await self._reader.drop(self.chunk.id)
-        self._open()
-        return await self.reading()
-
-    def close(self) -> None:
-        """
-        Let go of the chunk, open or not.
-        """
-        self._waiter = None
-        if self._reading is not None:
-            self._reading.close()
-        else:
-            self._opening.cancel()
-
-
 class BodyReader:
     """
     Sends an interval of an object from its chunks.
@@ -172,6 +76,7 @@ class BodyReader:
         *,
         ahead: int,
         most: int,
+        held: bool = False,
         mixed: random.Random | None = None,
     ) -> None:
         """
@@ -183,6 +88,8 @@ class BodyReader:
             sent: Told of each chunk of which all that is wanted was sent.
             ahead: How many chunks to open ahead at first.
             most: How many to open ahead when the client waits for them.
+            held: Whether tiers have all that is to be sent, as far as is known, so that
+                nothing need be opened ahead.
             mixed: Where chunks may come in any order, chance: nodes that read the
                 same object at the same time then have different chunks to give each
                 other. None to open them in order.
@@ -192,9 +99,12 @@ class BodyReader:
         self._origin = origin
         self._count = count
         self._sent = sent
+        self._held = held
         self._mixed = mixed
+        self._position = 0
+        self._tier = ""
         self._left: list[int] = []
-        self._ahead: dict[int, _Ahead] = {}
+        self._ahead: dict[int, OpenedAhead] = {}
         self._most = most
         self._window = ahead
         self._waited = False
@@ -216,19 +126,97 @@ class BodyReader:
             twisted.internet.error.ConnectionLost: The client went.
         """
         self._left = list(self._layout.covering(part))
+        self._position = part.start
         try:
-            for index in tuple(self._left):
-                self._open_ahead(index)
-                ahead = self._ahead[index]
-                await self._send_chunk(exchange, ahead, part, begin)
-                del self._ahead[index]
-                ahead.close()
-                self._origin.passed_over(ahead.chunk)
-                self._sent(ahead.chunk)
-                self._adapt()
+            while self._position < part.stop:
+                await self._send_held(exchange, part, begin)
+                if self._position < part.stop:
+                    await self._send_next(exchange, part, begin)
         finally:
             for ahead in self._ahead.values():
                 ahead.close()
+
+    # --- chunks that are at hand
+
+    async def _send_held(
+        self, exchange: Exchange, part: Interval, begin: Callable[[], None]
+    ) -> None:
+        """
+        Send the chunks that come next as long as they are at hand: then nothing has to
+        be waited for but the client, and one answer for all of them is enough.
+        """
+        with closing(self._spans(exchange, part)) as spans:
+            first = next(spans, None)
+            if first is None:
+                return
+            if not exchange.begun:
+                begin()
+            broken: SpanUnreadable | None = None
+            try:
+                await exchange.send_all(chain((first,), spans))
+            except SpanUnreadable as error:
+                broken = error
+        if broken is not None:
+            await self._give_up(broken)
+
+    async def _give_up(self, error: SpanUnreadable) -> None:
+        """
+        Have the rest of the chunk that was being sent from elsewhere.
+        """
+        chunk = self._chunk_here()
+        self._left.insert(0, chunk.index)
+        self._count(self._tier, error.taken)
+        self._position += error.taken
+        await self._reader.drop(chunk.id)
+
+    def _spans(self, exchange: Exchange, part: Interval) -> Generator[Span, None, None]:
+        """
+        Open chunks that are at hand, each when the one before has been sent.
+        """
+        while self._position < part.stop:
+            chunk = self._chunk_here()
+            found = None
+            if chunk.index not in self._ahead:
+                found = self._reader.open_at_once(chunk, self._origin)
+            if found is None:
+                return
+            handle, self._tier = found
+            try:
+                self._left.remove(chunk.index)
+                if not self._held:
+                    self._open_more()
+                wanted = chunk.interval.intersect(part)
+                assert wanted is not None
+                start, size = self._position - chunk.start, wanted.stop - self._position
+                yield handle.span(start, size)
+            finally:
+                handle.close()
+            self._count(self._tier, size)
+            self._position += size
+            self._note(exchange, chunk, wanted.length, self._tier)
+            self._done(chunk)
+
+    # --- all others
+
+    async def _send_next(
+        self, exchange: Exchange, part: Interval, begin: Callable[[], None]
+    ) -> None:
+        self._held = False
+        chunk = self._chunk_here()
+        self._open_ahead(chunk.index)
+        ahead = self._ahead[chunk.index]
+        await self._send_chunk(exchange, ahead, part, begin)
+        del self._ahead[chunk.index]
+        ahead.close()
+        self._origin.passed_over(chunk)
+        self._done(chunk)
+
+    def _chunk_here(self) -> Chunk:
+        return self._layout.chunk(self._position // self._layout.chunk_size)
+
+    def _done(self, chunk: Chunk) -> None:
+        self._sent(chunk)
+        self._adapt()
 
     def _adapt(self) -> None:
         if self._waited:
@@ -269,7 +257,7 @@ class BodyReader:
     def _open(self, index: int) -> None:
         self._left.remove(index)
         chunk = self._layout.chunk(index)
-        self._ahead[index] = _Ahead(chunk, self._reader, self._origin, self._came)
+        self._ahead[index] = OpenedAhead(chunk, self._reader, self._origin, self._came)
 
     async def _starving(self, awaited: Awaitable[_T]) -> _T:
         """
@@ -284,7 +272,7 @@ class BodyReader:
     async def _send_chunk(
         self,
         exchange: Exchange,
-        ahead: _Ahead,
+        ahead: OpenedAhead,
         part: Interval,
         begin: Callable[[], None],
     ) -> None:
@@ -294,9 +282,8 @@ class BodyReader:
         chunk = ahead.chunk
         wanted = chunk.interval.intersect(part)
         assert wanted is not None
-        position, stop = wanted.start - chunk.start, wanted.stop - chunk.start
-        while position < stop:
-            came = reading.read(position, min(stop - position, MAX_SPAN))
+        while (left := wanted.stop - self._position) > 0:
+            came = reading.read(self._position - chunk.start, min(left, MAX_SPAN))
             if came.called:
                 span = await came
             else:
@@ -313,16 +300,40 @@ class BodyReader:
                 taken = error.taken
                 reading = await ahead.reopen(error)
             self._count(source, taken)
-            position += taken
+            self._position += taken
+        self._note(
+            exchange,
+            chunk,
+            wanted.length,
+            reading.source,
+            joined=reading.joined,
+            waited=waited,
+            arrival=reading.arrival,
+        )
+
+    def _note(
+        self,
+        exchange: Exchange,
+        chunk: Chunk,
+        size: int,
+        source: str,
+        *,
+        joined: bool = False,
+        waited: float = 0.0,
+        arrival: Arrival | None = None,
+    ) -> None:
+        """
+        Note how a chunk was got.
+        """
         if exchange.trail is not None:
             exchange.trail.add(
                 ChunkTrail(
                     chunk.index,
-                    wanted.length,
-                    reading.source,
-                    joined=reading.joined,
+                    size,
+                    source,
+                    joined=joined,
                     waited=waited,
-                    arrival=reading.arrival,
+                    arrival=arrival,
                     ended=exchange.seconds(),
                 )
             )

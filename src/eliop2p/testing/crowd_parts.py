@@ -19,6 +19,7 @@ from eliop2p.interfaces import (
 )
 from eliop2p.model.chunk import MIB, ChunkId, Digest
 from eliop2p.model.span import FileSpan, Span
+from eliop2p.net.copying_sender import one_by_one
 
 GBIT = 1e9 / 8
 """
@@ -112,6 +113,12 @@ class CheckingSender:
         self.bytes_sent += len(span)
         self.wrong |= bytes(span) != self._expected(start, self.bytes_sent)
         return succeed(None)
+
+    def send_all(self, spans: Iterator[Span]) -> Deferred[None]:
+        """
+        Take them all.
+        """
+        return Deferred.fromCoroutine(one_by_one(self.send, spans))
 
     def offer(self, head: bytes, body: Span) -> int:  # noqa: ARG002
         """

@@ -5,7 +5,7 @@ The outgoing side of a client's connection whose large bodies worker processes s
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionLost
@@ -17,7 +17,7 @@ from zope.interface import implementer
 from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.interfaces import IBodySender, IStreamTransport
 from eliop2p.model.span import FileSpan, Span
-from eliop2p.net.copying_sender import explain_fault
+from eliop2p.net.copying_sender import explain_fault, one_by_one
 from eliop2p.net.sender import SocketSender
 from eliop2p.workers.accounts import bytes_given
 from eliop2p.workers.lending import Borrower, Lending
@@ -98,6 +98,12 @@ class CarriedSender:
         self._span, self._sent = span, 0
         self._pending = Deferred(self._cancelled)
         return self._pending
+
+    def send_all(self, spans: Iterator[Span]) -> Deferred[None]:
+        """
+        See :meth:`IBodySender.send_all`.
+        """
+        return Deferred.fromCoroutine(one_by_one(self.send, spans))
 
     def offer(self, head: bytes, body: Span) -> int:
         """
