@@ -33,9 +33,11 @@ from benchmarks.hits import (
     make_objects,
     start_servers,
 )
+from benchmarks.load import most_resident
 from benchmarks.peers import Nginx
 from benchmarks.waiting import allow_descriptors, idle_kib, p99_while_filling
 
+MIB = 1024 * 1024
 PARTS = ("hits", "idle", "latency", "p2p")
 IDLE = 5000
 
@@ -62,6 +64,17 @@ def _idle(servers: dict[str, Server]) -> dict[str, float]:
     for name, server in servers.items():
         found[name] = idle_kib(server, "4 KiB", IDLE)
         print(f"{name}: {found[name]:.1f} KiB for each of {IDLE} idle connections")
+    return found
+
+
+def _memory(servers: dict[str, Server], tier: int) -> dict[str, float]:
+    found = {}
+    for name in (OURS, PASSING):
+        found[name] = most_resident(servers[name].pid) / MIB
+        print(
+            f"{name}: at most {found[name]:.0f} MiB resident, "
+            f"{found[name] - tier:.0f} MiB beyond the memory tier"
+        )
     return found
 
 
@@ -112,6 +125,7 @@ def run(directory: Path, given: argparse.Namespace) -> dict[str, object]:
         for name, part in parts.items():
             if name in given.parts:
                 found[name] = part()
+        found["memory"] = _memory(servers, given.memory_mib)
     finally:
         for server in servers.values():
             server.stop()
