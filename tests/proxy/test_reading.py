@@ -20,7 +20,6 @@ from eliop2p.interfaces import (
     IChunkSink,
 )
 from eliop2p.model.chunk import (
-    MIB,
     Chunk,
     ChunkId,
     Digest,
@@ -33,7 +32,7 @@ from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival, RequestTrail
 from eliop2p.net.copying_sender import one_by_one
 from eliop2p.proxy.exchange import Exchange
-from eliop2p.proxy.reading import AHEAD, LEAST_AHEAD, BodyReader, ahead_of
+from eliop2p.proxy.reading import AHEAD, BodyReader
 
 SIZE = 10
 DATA = bytes(range(250))
@@ -316,7 +315,6 @@ class ReaderTests(SynchronousTestCase):
             self.count,
             lambda chunk: self.done.append(chunk.index),
             ahead=ahead,
-            most=AHEAD,
         )
         return Deferred.fromCoroutine(
             body.send(
@@ -383,14 +381,6 @@ class ReaderTests(SynchronousTestCase):
             self.chunks.fill(index)
         self.assertEqual(ahead[:4], [2, 4, 8, 12])
         self.assertEqual(max(ahead), AHEAD)
-
-    def test_large_chunks(self) -> None:
-        """
-        The window is bounded in bytes as well: fewer large chunks are under way, but
-        never one alone.
-        """
-        for size, most in ((4, AHEAD), (8, AHEAD), (16, 6), (64, LEAST_AHEAD)):
-            self.assertEqual(ahead_of(size * MIB), most)
 
     def test_others_while_it_waits(self) -> None:
         """

@@ -46,7 +46,7 @@ from eliop2p.proxy.origin_reads import ClientOrigin, check_part
 from eliop2p.proxy.outlook import at_rest, in_chunks, outlook
 from eliop2p.proxy.part_style import PartStyles
 from eliop2p.proxy.parts import PartReader, Tap, send_part
-from eliop2p.proxy.reading import BodyReader, ahead_of
+from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
 from eliop2p.proxy.request import ReadObject
@@ -345,7 +345,6 @@ class ObjectReads:
         mixed: random.Random | None = None,
     ) -> str:
         layout = record.layout
-        most = ahead_of(layout.chunk_size)
         outcome, sources = outlook(self._parts, layout, part)
         whole = self._reader
         reader = PartReader(whole, self._parts, part) if read.fixed else whole
@@ -355,8 +354,7 @@ class ObjectReads:
             origin,
             self._count,
             self._checks.follow(read.plan.record_id, record),
-            ahead=max(claimed, most),
-            most=most,
+            ahead=max(claimed, AHEAD),
             held=outcome == "hit",
             mixed=mixed,
         )

@@ -24,17 +24,6 @@ its bytes gets twice as many as before, one that does not gets fewer: a slow cli
 not hold what it will not read soon.
 """
 
-BYTES_AHEAD = 96 * MIB
-"""
-How many bytes they may be, if that is not less than a few chunks: fewer of those that
-are large keep the links as busy.
-"""
-
-LEAST_AHEAD = 4
-"""
-How many chunks may be opened ahead of any length.
-"""
-
 OPEN_RATIO = 5
 """
 How many times as many may be open when some of them have arrived already: one slow
@@ -54,13 +43,6 @@ The most bytes handed to the sender in one go; it shares the processor by itself
 _T = TypeVar("_T")
 
 
-def ahead_of(chunk_size: int) -> int:
-    """
-    Tell how many chunks of a length in bytes may be opened ahead of the one being sent.
-    """
-    return max(LEAST_AHEAD, min(AHEAD, BYTES_AHEAD // chunk_size))
-
-
 class BodyReader:
     """
     Sends an interval of an object from its chunks.
@@ -75,7 +57,6 @@ class BodyReader:
         sent: Callable[[Chunk], None],
         *,
         ahead: int,
-        most: int,
         held: bool = False,
         mixed: random.Random | None = None,
     ) -> None:
@@ -87,7 +68,6 @@ class BodyReader:
             count: Told the source and number of bytes sent.
             sent: Told of each chunk of which all that is wanted was sent.
             ahead: How many chunks to open ahead at first.
-            most: How many to open ahead when the client waits for them.
             held: Whether tiers have all that is to be sent, as far as is known, so that
                 nothing need be opened ahead.
             mixed: Where chunks may come in any order, chance: nodes that read the
@@ -105,7 +85,6 @@ class BodyReader:
         self._tier = ""
         self._left: list[int] = []
         self._ahead: dict[int, OpenedAhead] = {}
-        self._most = most
         self._window = ahead
         self._waited = False
         self._starved = False
@@ -220,7 +199,7 @@ class BodyReader:
 
     def _adapt(self) -> None:
         if self._waited:
-            self._window = min(2 * self._window, self._most)
+            self._window = min(2 * self._window, AHEAD)
         elif all(ahead.is_here for ahead in self._ahead.values()):
             self._window = max(self._window - 1, 1)
         self._waited = False

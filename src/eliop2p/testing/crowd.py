@@ -29,7 +29,7 @@ from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm
 from eliop2p.proxy.exchange import Exchange
-from eliop2p.proxy.reading import BodyReader, ahead_of
+from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.testing.crowd_parts import CheckingSender, CrowdPlan, SharedMemory
 from eliop2p.testing.crowd_pieces import PiecedChunks
 from eliop2p.testing.faulty_chunks import FaultyChunks
@@ -184,15 +184,13 @@ class CrowdNode:
         if await self.swarm.objects.find(object_id) is None:
             await crowd.ask_store()
             self.swarm.objects.publish(object_id, b"a record")
-        ahead = ahead_of(crowd.plan.chunk_size)
         body = BodyReader(
             self.chunks,
             layout,
             crowd.origin.right(self.host),
             self._count,
             self._sent,
-            ahead=ahead,
-            most=ahead,
+            ahead=AHEAD,
             mixed=self._rng,
         )
         exchange = Exchange(
