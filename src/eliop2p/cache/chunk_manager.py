@@ -160,11 +160,12 @@ class ChunkManager:
         """
         Open a chunk that is in memory, or that the disk has and the kernel in memory.
         """
-        handle, tier = self._memory_at_once(chunk.id), "memory"
-        if handle is None and self._memory.contains(chunk.id):
-            return None
-        if handle is None and self._flights.get(chunk.id) is None:
+        if self._memory.contains(chunk.id):
+            handle, tier = self._memory_at_once(chunk), "memory"
+        elif self._flights.get(chunk.id) is None:
             handle, tier = self._disk_at_once(chunk.id), "disk"
+        else:
+            return None
         if handle is None:
             return None
         self._given(chunk, origin, tier)
@@ -335,23 +336,27 @@ class ChunkManager:
         handle = await self._memory.open(chunk_id)
         if handle is None:
             return None
-        return HandleReading(self._in_its_file(chunk_id, handle), "memory")
+        paged = self._in_its_file(chunk_id, handle.length)
+        if paged is not None:
+            handle.close()
+        return HandleReading(paged or handle, "memory")
 
-    def _memory_at_once(self, chunk_id: ChunkId) -> IChunkHandle | None:
-        handle = self._at_once.open_at_once(chunk_id) if self._at_once else None
-        return None if handle is None else self._in_its_file(chunk_id, handle)
+    def _memory_at_once(self, chunk: Chunk) -> IChunkHandle | None:
+        if self._views is not None:
+            paged = self._in_its_file(chunk.id, chunk.length)
+            if paged is not None:
+                # It counts as a use of what is in memory.
+                self._views.view(chunk.id, 0, 0)
+                return paged
+        return self._at_once.open_at_once(chunk.id) if self._at_once else None
 
-    def _in_its_file(self, chunk_id: ChunkId, handle: IChunkHandle) -> IChunkHandle:
+    def _in_its_file(self, chunk_id: ChunkId, length: int) -> IChunkHandle | None:
         """
-        Exchange a chunk in memory for its file, if that pays.
+        Open the file of a chunk in memory, if that pays.
         """
-        if self._paged is None or handle.length < PAGED_BYTES:
-            return handle
-        paged = self._paged.open_at_once(chunk_id)
-        if paged is None:
-            return handle
-        handle.close()
-        return paged
+        if self._paged is None or length < PAGED_BYTES:
+            return None
+        return self._paged.open_at_once(chunk_id)
 
     def _disk_at_once(self, chunk_id: ChunkId) -> IChunkHandle | None:
         handle = self._paged.open_at_once(chunk_id) if self._paged else None

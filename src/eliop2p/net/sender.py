@@ -31,7 +31,7 @@ from eliop2p.interfaces import IBodySender
 from eliop2p.model.span import FileSpan, Span
 from eliop2p.net.copying_sender import TransportSender, explain_fault
 
-TURN = 2 * 1024 * 1024
+TURN = 4 * 1024 * 1024
 """
 What one connection gives to the kernel before others have theirs, in bytes. More
 starves them, much less costs processor time.

@@ -381,7 +381,7 @@ class ObjectReads:
         return outcome
 
     def _count(self, source: str, length: int) -> None:
-        self._metrics.served_bytes.labels(source).inc(length)
+        self._metrics.served_from[source].inc(length)
 
     def _learn(
         self, read: Read, head: ResponseHead

@@ -164,15 +164,13 @@ class BodyReader:
                 self._left.remove(chunk.index)
                 if not self._held:
                     self._open_more()
-                wanted = chunk.interval.intersect(part)
-                assert wanted is not None
-                start, size = self._position - chunk.start, wanted.stop - self._position
-                yield handle.span(start, size)
+                size = min(chunk.start + chunk.length, part.stop) - self._position
+                yield handle.span(self._position - chunk.start, size)
             finally:
                 handle.close()
             self._count(self._tier, size)
             self._position += size
-            self._note(exchange, chunk, wanted.length, self._tier)
+            self._note(exchange, chunk, size, self._tier)
             self._done(chunk)
 
     # --- all others
