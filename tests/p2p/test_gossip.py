@@ -255,6 +255,18 @@ class TownTests(SynchronousTestCase):
         self.assertGreater(probes, 3000)
         self.assertLessEqual(failed / probes, 0.001)
 
+    def test_late(self) -> None:
+        """
+        Who sends something, only not the answers that are waited for, is not taken for
+        dead.
+        """
+        town = Town(12, 7, Weather())
+        town.start()
+        town.pass_time(2)
+        town.late.add("node-0005")
+        town.pass_time(20)
+        self.assertEqual(town.removed, [])
+
     def test_taken_for_dead(self) -> None:
         """
         Who stood still and was taken for dead is back within seconds of running again.

@@ -497,6 +497,17 @@ class LossTests(LinksCase):
         self.run_for(0.05)
         self.assertTrue(self.left.links.reachable("right"))
 
+    def test_a_silent_peer_that_is_heard_again(self) -> None:
+        """
+        A peer that was doubted is tried again as soon as it says something.
+        """
+        self.connect()
+        self.left.links.doubt("right")
+        self.assertFalse(self.left.links.reachable("right"))
+        self.right.links.tell(self.left.info, ForgetObject(OBJECT))
+        self.run_for(0.05)
+        self.assertTrue(self.left.links.reachable("right"))
+
     def test_a_peer_that_is_a_member_anew(self) -> None:
         """
         A suspected peer is tried again at once, and an attempt under way is made anew,

@@ -2,6 +2,8 @@
 One connection against a peer whose every byte the test decides.
 """
 
+import math
+
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.task import Clock
@@ -19,6 +21,7 @@ from eliop2p.p2p.calls import PROGRESS_TIMEOUT
 from eliop2p.p2p.protocol import PeerConnection
 from eliop2p.p2p.pulse import (
     HANDSHAKE_TIMEOUT,
+    HUNG_AFTER,
     MAX_BACKLOG,
     MAX_QUESTIONS,
     PART_TIMEOUT,
@@ -97,6 +100,12 @@ class Owner:
         Note it.
         """
         self.told.append("established")
+
+    def trusted(self, connection: PeerConnection) -> None:
+        """
+        Note it.
+        """
+        self.told.append("trusted")
 
     def doubted(self, connection: PeerConnection) -> None:
         """
@@ -190,6 +199,62 @@ class ConnectionCase(SynchronousTestCase):
         Let the transport go.
         """
         self.connection.connectionLost(Failure(ConnectionLost()))
+
+
+class SilenceTests(ConnectionCase):
+    """
+    How a peer that says nothing is told from one that is gone.
+    """
+
+    def setUp(self) -> None:
+        """
+        Decide when the peer's kernel has acknowledged something.
+        """
+        super().setUp()
+        self.establish()
+        self.acknowledged = math.inf
+        stream = self.connection._transport  # noqa: SLF001
+        self.patch(stream, "unacknowledged", lambda: self.acknowledged)
+
+    def silence_after(self, seconds: float) -> float:
+        """
+        Let time pass in which the peer says nothing.
+        """
+        self.clock.advance(seconds)
+        return self.connection.silence(self.clock.seconds())
+
+    def test_unknown(self) -> None:
+        """
+        Where the kernel does not say, what the peer sent counts.
+        """
+        self.assertEqual(self.silence_after(0.2), 0.2)
+        self.assertEqual(self.silence_after(2), 2.2)
+
+    def test_there(self) -> None:
+        """
+        A peer whose kernel takes what it is sent is there, for 5 seconds.
+        """
+        self.acknowledged = 0.04
+        self.assertEqual(self.silence_after(1), 0.04)
+        self.assertEqual(self.silence_after(3.9), 0.04)
+        self.assertEqual(self.silence_after(0.1), HUNG_AFTER)
+
+    def test_gone(self) -> None:
+        """
+        One whose machine is gone is silent as long as that.
+        """
+        self.acknowledged = 3.0
+        self.assertEqual(self.silence_after(2), 2)
+        self.assertEqual(self.silence_after(2), 3)
+
+    def test_heard_again(self) -> None:
+        """
+        The owner is told when a peer that was doubted says something, once.
+        """
+        self.connection.doubt()
+        self.say(ForgetObject(OBJECT))
+        self.say(ForgetObject(OBJECT))
+        self.assertEqual(self.owner.told, ["established", "doubted", "trusted"])
 
 
 class HandshakeTests(ConnectionCase):

@@ -154,8 +154,8 @@ class IPeerLinks(Interface):
 
     def silence(node_id: str) -> float:
         """
-        Tell for how many seconds nothing was heard of a peer; infinite when there is
-        no connection with it.
+        Tell for how many seconds there was no sign of a peer, or, up to 5 s, of its
+        machine; infinite when there is no connection with it.
         """
 
     def held_back() -> bool:

@@ -2,6 +2,7 @@
 Both directions of a connection between nodes on whatever transport there is.
 """
 
+import math
 from typing import Protocol
 
 from eliop2p.model.span import FileSpan, Span
@@ -68,6 +69,12 @@ class Stream(Transport, Protocol):
         Send a head and the bytes that belong to it.
         """
 
+    def unacknowledged(self) -> float:
+        """
+        Tell for how many seconds the other side's kernel has acknowledged nothing;
+        infinite where that is not known.
+        """
+
     def lost(self) -> None:
         """
         The connection is lost: let go of everything.
@@ -97,6 +104,12 @@ class CopyingStream:
         """
         assert not isinstance(span, FileSpan)
         self.write(b"".join((head, span)))
+
+    def unacknowledged(self) -> float:
+        """
+        Tell that this is not known.
+        """
+        return math.inf
 
     def lost(self) -> None:
         """

@@ -8,6 +8,7 @@ the connection: it tells of its end.
 """
 
 import errno
+import math
 import os
 import socket
 import sys
@@ -24,6 +25,7 @@ from zope.interface import implementer
 from eliop2p.model.span import FileSpan, Span
 from eliop2p.net.copying_sender import explain_fault
 from eliop2p.net.copying_stream import CopyingStream, Stream, Transport
+from eliop2p.net.tcp_info import unacknowledged
 
 TURN = 2 * 1024 * 1024
 """
@@ -160,6 +162,12 @@ class SocketStream:
         Tell who is there.
         """
         return self._transport.getPeer()
+
+    def unacknowledged(self) -> float:
+        """
+        Tell for how many seconds the other side's kernel has acknowledged nothing.
+        """
+        return math.inf if self._closed else unacknowledged(self._socket)
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         """

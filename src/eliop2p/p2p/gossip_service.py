@@ -60,7 +60,8 @@ _log = Logger()
 class Gossip(Service):
     """
     Keeps a node's beliefs current. A member that does not answer, neither directly nor
-    through others, is suspected; all are told, and unless it contradicts it is dead.
+    through others, and of which there is no sign meanwhile, is suspected; all are told,
+    and unless it contradicts it is dead.
 
     Args:
         beliefs: What the node believes.
@@ -190,7 +191,8 @@ class Gossip(Service):
         helpers = self.beliefs.helpers(ward.node_id)
         if helpers and await self._ask_any(helpers, ward.node_id):
             return
-        if self._clock.seconds() - begun > LATE:
+        took = self._clock.seconds() - begun
+        if took > LATE or self._links.silence(ward.node_id) < took:
             return
         self.failed += 1
         _log.debug("{node_id} does not answer", node_id=ward.node_id)

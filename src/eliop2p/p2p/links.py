@@ -178,7 +178,7 @@ class PeerLinks:
         Tell how long nothing was heard of a peer: see :class:`IPeerLinks`.
         """
         connection = self._proved.usable(node_id)
-        return math.inf if connection is None else self._now() - connection.heard
+        return math.inf if connection is None else connection.silence(self._now())
 
     def held_back(self) -> bool:
         """
@@ -345,6 +345,12 @@ class PeerLinks:
         Suspect a peer: see :class:`ConnectionOwner`.
         """
         self._proved.suspect(connection.peer_id)
+
+    def trusted(self, connection: PeerConnection) -> None:
+        """
+        Suspect a peer no longer: see :class:`ConnectionOwner`.
+        """
+        self._proved.pardon(connection.peer_id)
 
     def broken(self, error: RemoteProtocolError) -> None:
         """

@@ -2,8 +2,6 @@
 A session on a transport: time limits, back-pressure, and who gets which message.
 """
 
-from typing import Protocol as Structural
-
 from twisted.internet.interfaces import IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -17,50 +15,21 @@ from eliop2p.net.copying_stream import Stream
 from eliop2p.net.stream import open_stream
 from eliop2p.p2p.bandwidth import Bandwidth, ReadPacer
 from eliop2p.p2p.calls import Calls
-from eliop2p.p2p.pulse import MAX_BACKLOG, MAX_QUESTIONS, PING_AFTER, Pulse
+from eliop2p.p2p.connection_owner import ConnectionOwner
+from eliop2p.p2p.pulse import (
+    HUNG_AFTER,
+    MAX_BACKLOG,
+    MAX_QUESTIONS,
+    PING_AFTER,
+    QUIET,
+    Pulse,
+)
 from eliop2p.p2p.serving import Asked, Serving
 from eliop2p.wire.events import Data, Done, Fail, Goodbye, Message, Ping, Pong
 from eliop2p.wire.rules import Established, Event, Reply
 from eliop2p.wire.session import Session
 
 _log = Logger()
-
-
-class ConnectionOwner(Structural):
-    """
-    Who is told what happens to a connection.
-
-    The first two counts are in bytes.
-    """
-
-    bytes_sent: int
-    bytes_received: int
-    messages_sent: int
-
-    def established(self, connection: "PeerConnection") -> None:
-        """
-        The peer has proved itself.
-        """
-
-    def doubted(self, connection: "PeerConnection") -> None:
-        """
-        The peer owed an answer and said nothing at all.
-        """
-
-    def broken(self, error: RemoteProtocolError) -> None:
-        """
-        A peer broke the rules; closed follows.
-        """
-
-    def closed(self, connection: "PeerConnection") -> None:
-        """
-        The connection is of no use any more; once, and before its requests fail.
-        """
-
-    def gone(self, connection: "PeerConnection") -> None:
-        """
-        The transport is gone.
-        """
 
 
 @implementer(IPushProducer)
@@ -93,7 +62,7 @@ class PeerConnection(Protocol):
         session: Session,
         clock: IReactorTime,
         *,
-        owner: ConnectionOwner,
+        owner: ConnectionOwner["PeerConnection"],
         requests: IPeerRequests,
         worker: IWorker,
         bandwidth: Bandwidth,
@@ -117,6 +86,19 @@ class PeerConnection(Protocol):
         When the peer last sent anything, in seconds of the clock.
         """
         return self._pulse.heard
+
+    def silence(self, now: float) -> float:
+        """
+        Tell how many seconds ago there was a sign of the peer.
+
+        For a while an acknowledgement by its kernel is one. The kernel resets the
+        connections of a process that dies, and a machine that is gone acknowledges
+        nothing; so the peer is there, and waits for a processor, as this node may do.
+        """
+        silent = now - self.heard
+        if not QUIET <= silent < HUNG_AFTER:
+            return silent
+        return min(silent, self._transport.unacknowledged())
 
     @property
     def is_open(self) -> bool:
@@ -333,8 +315,10 @@ class PeerConnection(Protocol):
 
     def _heard(self, size: int) -> None:
         self._pulse.received()
-        self.in_doubt = False
         self._owner.bytes_received += size
+        if self.in_doubt:
+            self.in_doubt = False
+            self._owner.trusted(self)
 
     # --- what happens ----------------------------------------------------------
 

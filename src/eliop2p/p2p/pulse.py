@@ -11,6 +11,16 @@ HANDSHAKE_TIMEOUT = 5.0
 Seconds in which the other side must have proved itself.
 """
 
+QUIET = 0.25
+"""
+Seconds of silence in which it is not asked whether the peer's kernel is there.
+"""
+
+HUNG_AFTER = 5.0
+"""
+Seconds of silence after which a peer counts as gone although its kernel is there.
+"""
+
 PING_AFTER = 10.0
 """
 Seconds of silence after which a peer is asked for a sign of life.

@@ -2,6 +2,7 @@
 Gossip among many nodes on one clock, message by message, without the connections.
 """
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -50,6 +51,7 @@ class Town:
         clock: The time.
         nodes: The nodes' gossip by name.
         alive: The names of the nodes that run.
+        late: The names of those that are heard of, but answer too late.
         messages: How many messages were sent.
         removed: When each node removed another from its members, as (when, who, whom).
     """
@@ -67,6 +69,7 @@ class Town:
         ]
         self.nodes = {peer.node_id: self._make(peer) for peer in self.peers}
         self.alive = set(self.nodes)
+        self.late: set[str] = set()
 
     def start(self) -> None:
         """
@@ -148,6 +151,7 @@ class _Links:
     def __init__(self, town: Town, node_id: str) -> None:
         self._town = town
         self._node_id = node_id
+        self._heard: dict[str, float] = {}
 
     def ask(self, peer: PeerInfo, request: Question) -> Deferred[Any]:
         """
@@ -168,7 +172,10 @@ class _Links:
             town.clock.callLater(town.delay(), back, answer)
 
         def back(answer: Probed) -> None:
-            if town.reaches(self._node_id, other) and not answered.called:
+            if not town.reaches(self._node_id, other):
+                return
+            self._heard[other] = town.clock.seconds()
+            if other not in town.late and not answered.called:
                 answered.callback(answer)
 
         town.clock.callLater(town.delay(), arrived)
@@ -205,11 +212,11 @@ class _Links:
         """
         return True
 
-    def silence(self, node_id: str) -> float:  # noqa: ARG002
+    def silence(self, node_id: str) -> float:
         """
-        Have just heard of everybody.
+        Tell when the last answer came.
         """
-        return 0.0
+        return self._town.clock.seconds() - self._heard.get(node_id, -math.inf)
 
     def held_back(self) -> bool:
         """
