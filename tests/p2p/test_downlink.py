@@ -61,49 +61,59 @@ class DownlinkTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        While nothing has come, it may take for ever.
+        While nothing has come, others may take for ever.
         """
-        self.ask()
-        self.assertEqual(self.downlink.delay, math.inf)
+        sink, _ = self.ask(), self.ask()
+        self.assertEqual(self.downlink.delay(sink), math.inf)
 
-    def test_all(self) -> None:
+    def test_alone(self) -> None:
         """
-        Whatever is on its way may come first, at the rate at which bytes come.
+        A chunk that is alone on its way does not wait for itself: who sends it a byte
+        at a time is slow.
+        """
+        sink = self.ask()
+        self.assertEqual(self.downlink.delay(sink), 0.0)
+        self.receive(sink, 1)
+        self.assertEqual(self.downlink.delay(sink), 0.0)
+
+    def test_others(self) -> None:
+        """
+        Whatever else is on its way may come first, at the rate at which bytes come.
         """
         one, other = self.ask(), self.ask()
         self.receive(one, 500)
-        self.assertEqual(self.downlink.delay, 1500 / (500 / WINDOW))
+        self.assertEqual(self.downlink.delay(one), 1000 / (500 / WINDOW))
+        self.assertEqual(self.downlink.delay(other), 500 / (500 / WINDOW))
         self.end(other)
-        self.assertEqual(self.downlink.delay, 500 / (500 / WINDOW))
-        self.end(one)
-        self.assertEqual(self.downlink.delay, 0.0)
+        self.assertEqual(self.downlink.delay(one), 0.0)
 
     def test_twice(self) -> None:
         """
         A chunk that two peers are asked for is on its way until both have ended.
         """
-        sink = self.ask()
+        sink, other = self.ask(), self.ask()
         self.await_again(sink)
         self.receive(sink, 500)
         self.end(sink)
-        self.assertGreater(self.downlink.delay, 0.0)
+        self.assertGreater(self.downlink.delay(other), 0.0)
         self.end(sink)
-        self.assertEqual(self.downlink.delay, 0.0)
+        self.assertEqual(self.downlink.delay(other), 0.0)
 
     def test_pause(self) -> None:
         """
         A link is as fast as it was before peers fell silent, until that is long ago;
         seconds in which nothing was asked for do not count.
         """
-        sink = self.ask()
+        sink, other = self.ask(), self.ask()
         self.receive(sink, 500)
-        before = self.downlink.delay
+        before = self.downlink.delay(other)
         self.end(sink)
+        self.end(other)
         self.clock.advance(100 * HALF_LIFE)
         self.await_again(sink)
-        self.assertEqual(self.downlink.delay, before)
+        self.assertEqual(self.downlink.delay(other), before)
         self.receive(sink, 0)
-        self.assertLess(self.downlink.delay, 1.2 * before)
+        self.assertLess(self.downlink.delay(other), 1.2 * before)
         self.clock.advance(HALF_LIFE)
         self.downlink.came(0)
-        self.assertGreater(self.downlink.delay, 1.9 * before)
+        self.assertGreater(self.downlink.delay(other), 1.9 * before)

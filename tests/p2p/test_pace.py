@@ -76,7 +76,7 @@ class WatchTests(SynchronousTestCase):
             links=cast("Any", self.links),
             clock=self.clock,
             patience=patience,
-            usual=lambda: usual,
+            usual=lambda _: usual,
         )
 
     def test_silent(self) -> None:

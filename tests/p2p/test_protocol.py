@@ -213,7 +213,7 @@ class SilenceTests(ConnectionCase):
         super().setUp()
         self.establish()
         self.acknowledged = math.inf
-        stream = self.connection._transport  # noqa: SLF001
+        stream = self.connection._transport
         self.patch(stream, "unacknowledged", lambda: self.acknowledged)
 
     def silence_after(self, seconds: float) -> float:

@@ -79,15 +79,15 @@ class Downlink:
         self._rate = max(rate, self._rate * 0.5 ** (seconds / HALF_LIFE))
         self._since, self._received = now, 0
 
-    @property
-    def delay(self) -> float:
+    def delay(self, sink: IChunkSink) -> float:
         """
-        The seconds that all that is on its way takes; infinite before anything has come
-        for long enough.
+        Tell how many seconds all takes that may come before a chunk; infinite before
+        anything has come for long enough. Alone on its way, nothing but who sends it
+        can make it late.
         """
+        others = [other for other in self._filling.values() if other is not sink]
+        if not others:
+            return 0.0
         if not self._rate:
             return math.inf
-        return (
-            sum(sink.chunk.length - sink.filled for sink in self._filling.values())
-            / self._rate
-        )
+        return sum(other.chunk.length - other.filled for other in others) / self._rate

@@ -99,8 +99,8 @@ class Watch:
         links: Tells whether the peer is heard of.
         clock: The time.
         patience: In seconds.
-        usual: Tells how many seconds what is asked for may take to come now: where this
-            node's own link is the busy one, everybody is heard late.
+        usual: Tells how many seconds a chunk may take to come now: where this node's
+            own link is the busy one, everybody is heard late.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Watch:
         links: IPeerLinks,
         clock: IReactorTime,
         patience: float,
-        usual: Callable[[], float],
+        usual: Callable[[IChunkSink], float],
     ) -> None:
         self.error: PeerError | None = None
         self._node_id = node_id
@@ -157,7 +157,7 @@ class Watch:
         if 2 * brought >= missing:
             self._filled, self._since = self._sink.filled, now
             return
-        if now - self._since < 2 * self._usual():
+        if now - self._since < 2 * self._usual(self._sink):
             return
         name, seconds = self._node_id, self._patience
         held_back = self._links.held_back()
@@ -180,7 +180,7 @@ class Watch:
         elif self._asked_at == math.inf or now - silence >= self._asked_at:
             self._asked_at = now
             self._links.probe(self._node_id)
-        elif now >= self._asked_at + max(ANSWER_WITHIN, self._usual()):
+        elif now >= self._asked_at + max(ANSWER_WITHIN, self._usual(self._sink)):
             self._links.doubt(self._node_id)
             self.error = PeerUnreachable(
                 f"{self._node_id} was silent for {silence:.3g} s"

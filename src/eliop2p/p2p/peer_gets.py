@@ -222,12 +222,12 @@ class PeerGets:
             scores.delivered(node_id, sink.filled - start, clock.seconds() - first_at)
         return done
 
-    def _usual(self) -> float:
+    def _usual(self, sink: IChunkSink) -> float:
         """
-        Tell how many seconds what is asked for may take to come, as far as that is up
-        to this node; before anything has come its own link may well be the slow one.
+        Tell how many seconds a chunk may take to come, as far as that is up to this
+        node; before anything has come its own link may well be the slow one.
         """
-        return min(max(self._pace.seconds, self._downlink.delay), MOST_PATIENCE)
+        return min(max(self._pace.seconds, self._downlink.delay(sink)), MOST_PATIENCE)
 
     async def _watched(self, transfer: _Transfer) -> Done:
         peer, sink = transfer.peer, transfer.wanted.sink
