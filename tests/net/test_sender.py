@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from eliop2p.model.span import FileSpan, Span
 from eliop2p.net.copying_sender import PIECE, TransportSender
+from eliop2p.net.read_group import ReadGroup
 from eliop2p.net.sender import SCRAP, TURN, SocketSender, make_sender
 from tests.net import body_senders
 from tests.net.body_senders import LARGE, SMALL, file_of, noise
@@ -121,6 +122,24 @@ class SocketSenderTests(body_senders.BodySenderPromises):
         self.assertLessEqual(sender.bytes_sent, TURN + SCRAP)
         await sending
         await client.wait_for(20 * size)
+
+    async def test_others_read_between_turns(self) -> None:
+        """
+        After each turn of the reactor in which it sends much, others may read; after
+        one in which it sends little they need not.
+        """
+        ours, _ = await pair(self)
+        let_in: list[int] = []
+        sender = SocketSender(
+            ours.connection, REACTOR, lambda: let_in.append(sender.bytes_sent)
+        )
+        self.addCleanup(sender.close)
+        taken = iter((TURN, TURN, TURN // 4, TURN, TURN, TURN // 4))
+        span = FileSpan(file_of(self, b""), 0, 9 * TURN // 2)
+        with patch("eliop2p.net.sender.os.sendfile", lambda *_: next(taken)):
+            await sender.send(span, False)
+        turns_sent = [sent * 4 // TURN for sent in let_in]
+        self.assertEqual(turns_sent, [8, 13, 17])
 
     async def test_spans_that_fail(self) -> None:
         """
@@ -277,6 +296,22 @@ class MakeSenderTests(TestCase):
         self.assertIsInstance(sender, SocketSender)
         await sender.send(memoryview(b"x"), False)
         await client.wait_for(1)
+
+    async def test_in_a_group(self) -> None:
+        """
+        Where sockets are read as a group, its members are let in between turns.
+        """
+        ours, _ = await pair(self)
+        group = ours.connection.reactor
+        self.assertIsInstance(group, ReadGroup)
+        span = FileSpan(file_of(self, b""), 0, 3 * TURN)
+        with patch.object(group, "doRead", return_value=None) as let_read:
+            sender = make_sender(ours.connection, REACTOR)
+            self.addCleanup(sender.close)
+            with patch("eliop2p.net.sender.os.sendfile", lambda *asked: asked[3]):
+                await sender.send(span, False)
+            await turns(1)
+        self.assertEqual(let_read.call_count, 2)
 
     async def test_others(self) -> None:
         """

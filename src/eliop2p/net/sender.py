@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -30,6 +30,7 @@ from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.interfaces import IBodySender
 from eliop2p.model.span import FileSpan, Span
 from eliop2p.net.copying_sender import TransportSender, explain_fault
+from eliop2p.net.read_group import ReadGroup
 
 TURN = 4 * 1024 * 1024
 """
@@ -61,8 +62,21 @@ class SocketSender:
         bytes_sent: What the kernel has taken so far.
     """
 
-    def __init__(self, transport: Connection, reactor: IReactorFDSet) -> None:
+    def __init__(
+        self,
+        transport: Connection,
+        reactor: IReactorFDSet,
+        let_read: Callable[[], object] | None = None,
+    ) -> None:
+        """
+        Args:
+            transport: A connected transport, which nothing has been written to.
+            reactor: What runs the transport.
+            let_read: Lets all those read for which something has come; None where
+                nobody is to be let in between the turns of those that send.
+        """
         self.bytes_sent = 0
+        self._let_read = let_read
         self._transport = transport
         self._reactor = reactor
         # A descriptor of its own, so that the reactor can watch it for writing while
@@ -179,6 +193,9 @@ class SocketSender:
             return
         if complete:
             self._end(None)
+        if self._let_read is not None and self._left_this_turn < TURN // 2:
+            # Whoever asks for little would wait for a turn of each that gets much.
+            self._let_read()
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -297,7 +314,9 @@ def make_sender(
         and IReactorFDSet.providedBy(reactor)
     ):
         try:
-            return SocketSender(transport, reactor)
+            group = transport.reactor
+            let_read = group.doRead if isinstance(group, ReadGroup) else None
+            return SocketSender(transport, reactor, let_read)
         except OSError:
             # No descriptor is left for a second one. Slower is better than not at all.
             return TransportSender(transport)
