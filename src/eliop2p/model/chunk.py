@@ -3,7 +3,7 @@ Objects, their versions, and the chunks that they are cut into.
 """
 
 import hashlib
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NewType
 
 import attrs
@@ -42,11 +42,13 @@ def _object_id(key: "ObjectKey") -> ObjectId:
 
 
 def _identity(*parts: bytes) -> bytes:
-    hasher = hashlib.sha256()
+    return _hashed(hashlib.sha256(), *parts).digest()
+
+
+def _hashed(hasher: "hashlib._Hash", *parts: bytes) -> "hashlib._Hash":
     for part in parts:
-        hasher.update(len(part).to_bytes(8, "big"))
-        hasher.update(part)
-    return hasher.digest()
+        hasher.update(len(part).to_bytes(8, "big") + part)
+    return hasher
 
 
 @attrs.frozen
@@ -135,6 +137,23 @@ class Layout:
         init=False, factory=dict, eq=False, repr=False
     )
 
+    @cached_property
+    def _common(self) -> "hashlib._Hash":
+        """
+        What the names of all chunks have in common.
+        """
+        return _hashed(
+            hashlib.sha256(),
+            b"chunk",
+            self.key.store,
+            self.key.bucket,
+            self.key.key,
+            self.key.version_id,
+            self.version.etag,
+            b"%d" % self.version.size,
+            b"%d" % self.chunk_size,
+        )
+
     @property
     def count(self) -> int:
         """
@@ -158,15 +177,7 @@ class Layout:
         if not 0 <= index < self.count:
             raise IndexError(index)
         start = index * self.chunk_size
-        name = _identity(
-            b"chunk",
-            self.key.store,
-            self.key.bucket,
-            self.key.key,
-            self.key.version_id,
-            self.version.etag,
-            *(b"%d" % number for number in (self.version.size, self.chunk_size, index)),
-        )
+        name = _hashed(self._common.copy(), b"%d" % index).digest()
         length = min(self.chunk_size, self.version.size - start)
         chunk = Chunk(ChunkId(name), index, start, length)
         if index < _NAMED:
