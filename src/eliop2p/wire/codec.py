@@ -83,7 +83,7 @@ MAX_CONTROL = 128 * 1024
 The longest payload of any frame but DATA, in bytes.
 """
 
-MAX_DATA = 1024 * 1024
+MAX_DATA = 2 * 1024 * 1024
 """
 The longest payload of a DATA frame, in bytes.
 """
