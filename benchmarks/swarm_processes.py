@@ -13,9 +13,10 @@ request to the last byte; processor time is that of the nodes, and that of those
 download: not that of the store, the forwarder, the clients and the seed. Nodes have
 more to do than those: their clients are given every byte over TCP.
 
-Before each measurement as much memory as will be needed is touched and freed: what a
-virtual machine has not used for some seconds its host has taken back, and giving it
-again costs more than all else.
+Before each measurement nearly all memory that is free is touched: what a virtual
+machine has not used for a while its host has taken back, and giving it again costs 14
+times more than zeroing does. As much as will be needed is not enough, since the kernel
+need not give out what was freed last.
 
 With --kill so many nodes are killed when a third of the object has left the store; the
 others' clients must be given the right bytes. libtorrent is left out then.
@@ -47,6 +48,11 @@ MIB = 1024 * 1024
 AMPLIFICATION = 1.02
 """
 What may leave the store, in objects.
+"""
+
+TOUCHING = 2
+"""
+Processes that touch memory at once.
 """
 
 NODES, TORRENT = "ElioP2P", "libtorrent"
@@ -95,13 +101,6 @@ class Plan:
         The object's length in bytes.
         """
         return self.content.stat().st_size
-
-    @property
-    def memory(self) -> int:
-        """
-        The memory that all copies of it take, with some more, in bytes.
-        """
-        return self.size * self.nodes * 5 // 4
 
 
 def _ask(port: int) -> bytes:
@@ -196,20 +195,27 @@ def distribute(plan: Plan) -> Run:
             store.stop()
 
 
-def touch_memory(size: int) -> None:
+def touch_memory() -> None:
     """
-    Have the host of a virtual machine give it so many bytes.
+    Have the host of a virtual machine give it all the memory that is free, but for a
+    part left to others.
     """
+    pages = os.sysconf("SC_AVPHYS_PAGES") * 7 // 8
+    share = pages * os.sysconf("SC_PAGE_SIZE") // TOUCHING
+    touching = [Process(target=_touch, args=(share,)) for _ in range(TOUCHING)]
+    for each in touching:
+        each.start()
+    for each in touching:
+        each.join()
+        if each.exitcode:
+            raise SystemExit("memory could not be touched")
 
-    def touch() -> None:
-        with mmap.mmap(-1, size) as memory:
-            memory.madvise(mmap.MADV_HUGEPAGE)
-            for place in range(0, size, 4096):
-                memory[place] = 1
 
-    touching = Process(target=touch)
-    touching.start()
-    touching.join()
+def _touch(size: int) -> None:
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+        for place in range(0, size, mmap.PAGESIZE):
+            memory[place] = 1
 
 
 def _ports(cluster: LocalCluster) -> list[int]:
@@ -218,7 +224,7 @@ def _ports(cluster: LocalCluster) -> list[int]:
 
 def _undisturbed(plan: Plan, cluster: LocalCluster, counter: ByteCounter) -> Run:
     ports, pids = _ports(cluster), [node.pid for node in cluster.nodes]
-    touch_memory(plan.memory)
+    touch_memory()
     cpu, wall = sum(map(cpu_seconds, pids)), time.perf_counter()
     said = read_all(_read, ports, plan.size)
     wall, cpu = time.perf_counter() - wall, sum(map(cpu_seconds, pids)) - cpu
@@ -243,7 +249,7 @@ def _killed(plan: Plan, cluster: LocalCluster, counter: ByteCounter) -> Run:
             node.kill()
 
     killing = threading.Thread(target=kill)
-    touch_memory(plan.memory)
+    touch_memory()
     cpu = sum(cpu_seconds(node.pid) for node in survivors)
     wall = time.perf_counter()
     killing.start()
@@ -271,7 +277,7 @@ def torrent_run(plan: Plan) -> Run:
         swarm = torrent.Swarm(Path(scratch), plan.content, plan.nodes)
         pids = [peer.pid for peer in swarm.others]
         try:
-            touch_memory(plan.memory)
+            touch_memory()
             seed = cpu_seconds(swarm.seed.pid)
             cpu, wall = sum(map(cpu_seconds, pids)), time.perf_counter()
             swarm.distribute()
