@@ -21,6 +21,7 @@ from eliop2p.base.errors import (
 from eliop2p.interfaces import INetwork, IPeerLinks
 from eliop2p.model.chunk import Digest, ObjectId
 from eliop2p.model.peer import PeerInfo
+from eliop2p.net.copying_stream import CopyingStream
 from eliop2p.p2p.connections import SUSPICION
 from eliop2p.p2p.dialing import MAX_TOLD
 from eliop2p.p2p.links import CONNECT_TIMEOUT, MAX_UNPROVED, PeerLinks
@@ -507,6 +508,22 @@ class LossTests(LinksCase):
         self.right.links.tell(self.left.info, ForgetObject(OBJECT))
         self.run_for(0.05)
         self.assertTrue(self.left.links.reachable("right"))
+
+    def test_a_starved_peer(self) -> None:
+        """
+        A peer that says nothing, but whose kernel takes what it is sent, waits for a
+        processor; one that is not connected does not.
+        """
+        starved = self.left.links.starved
+        self.assertFalse(starved("right"))
+        self.connect()
+        self.run_for(1.0)
+        self.assertFalse(starved("right"))
+        self.patch(CopyingStream, "unacknowledged", lambda _: 0.04)
+        self.assertTrue(starved("right"))
+        self.right.links.tell(self.left.info, ForgetObject(OBJECT))
+        self.run_for(0.05)
+        self.assertFalse(starved("right"))
 
     def test_a_peer_that_is_a_member_anew(self) -> None:
         """

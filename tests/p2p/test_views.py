@@ -4,8 +4,10 @@ Tests for what nodes do that see different members.
 
 import random
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from eliop2p.interfaces import Fetched
 from eliop2p.wire.events import Holder, Locate, Verdict
 from tests.p2p.tiny_cluster import Cluster, Node, chunks_of, membership_of
 
@@ -106,6 +108,52 @@ class ViewTests(SynchronousTestCase):
         self.cluster.run(1)
         self.assertEqual(self.successResultOf(fetching).source, "peer")
         self.assertEqual(self.store.reads, [])
+
+    def test_late_home(self) -> None:
+        """
+        The first home is waited for when it waits for a processor, and the second one
+        does not know who has the chunk.
+        """
+        home, second, reader, asker = (self.homes[place] for place in (0, 1, 4, 5))
+        self.successResultOf(self.finished(reader))
+        second.swarm.directory.forget(self.chunk.id)
+        asker.links.late[home.node_id] = 3.0
+        fetching = asker.fetch(self.chunk)
+        self.cluster.run(3.5)
+        self.assertNoResult(fetching)
+        self.cluster.run(3)
+        self.assertEqual(self.successResultOf(fetching).source, "peer")
+        self.assertEqual(len(self.store.reads), 1)
+
+    def test_slow_home(self) -> None:
+        """
+        One that says something meanwhile is not waited for: its link is slow.
+        """
+        home, asker = self.homes[0], self.homes[5]
+        asker.links.late[home.node_id] = 3.0
+        self.patch(asker.links, "starved", lambda _: False)
+        fetching = asker.fetch(self.chunk)
+        self.cluster.run(1.5)
+        self.assertEqual(self.successResultOf(fetching).source, "origin")
+
+    def test_late_home_of_a_known_chunk(self) -> None:
+        """
+        It is not waited for when the second one knows.
+        """
+        home, reader, asker = (self.homes[place] for place in (0, 4, 5))
+        self.successResultOf(self.finished(reader))
+        asker.links.late[home.node_id] = 3.0
+        fetching = asker.fetch(self.chunk)
+        self.cluster.run(1.5)
+        self.assertEqual(self.successResultOf(fetching).source, "peer")
+
+    def finished(self, node: Node) -> "Deferred[Fetched]":
+        """
+        Let a node fetch the chunk.
+        """
+        fetching = node.fetch(self.chunk)
+        self.cluster.run(1)
+        return fetching
 
     def test_random_views(self) -> None:
         """

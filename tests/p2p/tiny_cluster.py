@@ -370,6 +370,7 @@ class FakeLinks:
         self.asked = 0
         self.told = 0
         self.cut: set[str] = set()
+        self.late: dict[str, float] = {}
         self._cluster = cluster
         self._node_id = node_id
         self._suspected: dict[str, float] = {}
@@ -415,6 +416,12 @@ class FakeLinks:
         """
         gone = node_id not in self._cluster.nodes or node_id in self.cut
         return math.inf if gone else 0.0
+
+    def starved(self, node_id: str) -> bool:
+        """
+        Tell whether a peer is late.
+        """
+        return node_id in self.late
 
     def held_back(self) -> bool:
         """
@@ -467,7 +474,8 @@ class FakeLinks:
             answer = answer or requests.locate(self._node_id, request)
         else:
             answer = await requests.find_object(self._node_id, request)
-        await deferLater(self._cluster.clock, LATENCY)
+        latency = LATENCY + self.late.get(node_id, 0.0)
+        await deferLater(self._cluster.clock, latency)
         self._target(node_id)
         return answer
 

@@ -158,6 +158,12 @@ class IPeerLinks(Interface):
         machine; infinite when there is no connection with it.
         """
 
+    def starved(node_id: str) -> bool:
+        """
+        Tell whether a peer says nothing because its process waits for a processor: its
+        kernel is there.
+        """
+
     def held_back() -> bool:
         """
         Tell whether this node takes bytes more slowly than they come, for the sake of

@@ -180,6 +180,15 @@ class PeerLinks:
         connection = self._proved.usable(node_id)
         return math.inf if connection is None else connection.silence(self._now())
 
+    def starved(self, node_id: str) -> bool:
+        """
+        Tell whether a peer waits for a processor: see :class:`IPeerLinks`.
+        """
+        connection, now = self._proved.usable(node_id), self._now()
+        return (
+            connection is not None and connection.silence(now) < now - connection.heard
+        )
+
     def held_back(self) -> bool:
         """
         Tell whether this node reads slowly: see :class:`IPeerLinks`.

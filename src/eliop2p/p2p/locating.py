@@ -24,7 +24,9 @@ How long another home is given to say what it knows before the store is read.
 
 OTHER_HOME_AFTER = 1.0
 """
-How long a home is waited for where there is another one, in seconds.
+How long a home is waited for where there is another one, in seconds. It is asked again,
+and waited for as long as for any answer, when it waits for a processor and no other
+home knows who has the chunk: it may have let somebody read the store.
 """
 
 BEHIND_BYTES = 10.0
@@ -70,13 +72,14 @@ class Search:
         self._asked: set[str] = set()
         self._sent_by: dict[str, PeerInfo] = {}
         self._questions = 0
+        self._late: dict[str, PeerInfo] = {}
+        self._awaited: set[str] = set()
 
-    @property
-    def has_more(self) -> bool:
+    def may_pass_over(self, home: PeerInfo) -> bool:
         """
-        Whether somebody else is there to be asked.
+        Tell whether somebody else is there to be asked, should a node be late.
         """
-        return bool(self._left)
+        return bool(self._left) and home.node_id not in self._awaited
 
     def next(self) -> PeerInfo | None:
         """
@@ -90,6 +93,17 @@ class Search:
                 return home
         return None
 
+    def again(self) -> PeerInfo | None:
+        """
+        Give the best node that was late, to be waited for, if there is one.
+        """
+        if not self._late or self._questions >= MAX_ASKED:
+            return None
+        self._questions += 1
+        node_id = next(iter(self._late))
+        self._awaited.add(node_id)
+        return self._late.pop(node_id)
+
     def widen(self) -> None:
         """
         Ask those next in rank too, once.
@@ -101,6 +115,11 @@ class Search:
         """
         A node named better homes than itself.
         """
+        better = list(better)
+        for home in better:
+            if self._late.pop(home.node_id, None) is not None:
+                self._awaited.add(home.node_id)
+                self._asked.discard(home.node_id)
         unasked = [home for home in better if home.node_id not in self._asked]
         known = {home.node_id for home in unasked}
         self._left = unasked + [
@@ -118,10 +137,17 @@ class Search:
         here = (Holder(home.node_id, True, home.host, home.port),)
         return Located(answer.request_id, Verdict.HOLDERS, 0, answer.digest, here)
 
-    def missed(self, home: PeerInfo) -> None:
+    def missed(self, home: PeerInfo, *, late: bool) -> None:
         """
         A node did not answer: whoever named it is asked again, knowing that.
+
+        Args:
+            home: The node.
+            late: Whether it may still do so when it is waited for.
         """
+        if late and home.node_id not in self._awaited:
+            self._late[home.node_id] = home
+            return
         self.failed += (home.node_id,)
         by = self._sent_by.get(home.node_id)
         if by is not None and by.node_id not in self.failed:
@@ -186,8 +212,8 @@ class Locator:
             [peers[home] for home in reserve],
             useless,
         )
-        while (home := search.next()) is not None:
-            patience = OTHER_HOME_AFTER if search.has_more else None
+        while (home := search.next() or search.again()) is not None:
+            patience = OTHER_HOME_AFTER if search.may_pass_over(home) else None
             located = await self._search_at(home, request, search, patience)
             if located is not None:
                 return located, search
@@ -226,7 +252,7 @@ class Locator:
         else:
             answer = await self._ask(home, request, seconds)
             if answer is None:
-                search.missed(home)
+                search.missed(home, late=self._links.starved(home.node_id))
                 return None
             located = search.take(home, answer)
         if located.verdict is Verdict.NOT_HOME:

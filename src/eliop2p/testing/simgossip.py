@@ -218,6 +218,12 @@ class _Links:
         """
         return self._town.clock.seconds() - self._heard.get(node_id, -math.inf)
 
+    def starved(self, node_id: str) -> bool:  # noqa: ARG002
+        """
+        Never.
+        """
+        return False
+
     def held_back(self) -> bool:
         """
         Never.
