@@ -25,6 +25,7 @@ from eliop2p.net.copying_stream import CopyingStream
 from eliop2p.p2p.connections import SUSPICION
 from eliop2p.p2p.dialing import MAX_TOLD
 from eliop2p.p2p.links import CONNECT_TIMEOUT, MAX_UNPROVED, PeerLinks
+from eliop2p.p2p.reachability import LOOK_AGAIN
 from eliop2p.wire.cluster_events import (
     FindObject,
     ForgetObject,
@@ -699,6 +700,7 @@ class CloseTests(LinksCase):
         )
         self.assertEqual(self.right.requests.lost_peers, [])
         self.assertEqual(self.left.requests.lost_peers, [])
+        self.run_for(SUSPICION + LOOK_AGAIN)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_what_is_open_fails(self) -> None:

@@ -96,6 +96,21 @@ class ViewTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(second).source, "peer")
         self.assertEqual(len(self.store.reads), 1)
 
+    def test_unknown_reader(self) -> None:
+        """
+        A home gets a chunk from its reader, whom it does not know, over the connection
+        on which that one has asked.
+        """
+        home, reader = self.homes[0], self.homes[5]
+        self.hide(home, reader)
+        first = reader.fetch(self.chunk)
+        self.cluster.run(0.02)
+        second = home.fetch(self.chunk)
+        self.cluster.run(1)
+        self.assertEqual(self.successResultOf(first).source, "origin")
+        self.assertEqual(self.successResultOf(second).source, "peer")
+        self.assertEqual(len(self.store.reads), 1)
+
     def test_unknown_holder(self) -> None:
         """
         A node receives a chunk from a holder that it does not know.

@@ -374,6 +374,7 @@ class FakeLinks:
         self._cluster = cluster
         self._node_id = node_id
         self._suspected: dict[str, float] = {}
+        self._watchers: list[Callable[[str], None]] = []
 
     def ask(self, peer: PeerInfo, request: Question) -> "Deferred[Any]":
         """
@@ -440,6 +441,12 @@ class FakeLinks:
         """
         self.suspect(node_id)
 
+    def watch(self, changed: Callable[[str], None]) -> None:
+        """
+        Be told of those not to be tried.
+        """
+        self._watchers.append(changed)
+
     def welcome(self, node_id: str) -> None:
         """
         No member comes anew.
@@ -449,7 +456,10 @@ class FakeLinks:
         """
         Do not try a peer for a while.
         """
+        known = not self.reachable(node_id)
         self._suspected[node_id] = self._cluster.clock.seconds() + SUSPICION
+        for changed in () if known else self._watchers:
+            changed(node_id)
 
     def _target(self, node_id: str) -> "Node":
         node = self._cluster.nodes.get(node_id)

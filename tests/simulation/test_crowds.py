@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.model.chunk import MIB
 from eliop2p.testing.crowd_parts import CrowdPlan
 from eliop2p.testing.crowd_plot import plot
-from eliop2p.testing.scenarios import SCENARIOS, Outcome, cold, epochs
+from eliop2p.testing.scenarios import SCENARIOS, Outcome, cold, epochs, parted, slow
 
 
 def tell_nobody(*_: object) -> None:
@@ -39,6 +39,26 @@ class CrowdTests(SynchronousTestCase):
         self.assertEqual(outcome.amplification, 1.0)
         self.assertLess(outcome.ratio(1.0), 1.8)
         self.assertLess(outcome.messages, 8.0)
+
+    def test_parted(self) -> None:
+        """
+        Each half of a crowd that is cut in two reads what it lacks itself, once, and
+        does not wait for the other.
+        """
+        size = {"chunk_size": 64 * MIB, "scale": 1024}
+        outcome = parted(CrowdPlan(nodes=10, chunks=32, seed=1, **size))
+        self.assert_good(outcome)
+        self.assertLess(outcome.amplification, 2.0)
+        self.assertLess(outcome.ratio(1.0), 3.0)
+
+    def test_slow(self) -> None:
+        """
+        A node with a tenth of the others' rates reads nothing twice.
+        """
+        size = {"chunk_size": 64 * MIB, "scale": 1024}
+        outcome = slow(CrowdPlan(nodes=10, chunks=32, seed=2, **size))
+        self.assert_good(outcome)
+        self.assertEqual(outcome.amplification, 1.0)
 
     def test_replay(self) -> None:
         """

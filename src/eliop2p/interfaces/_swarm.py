@@ -2,6 +2,7 @@
 What nodes ask of each other.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -178,6 +179,11 @@ class IPeerLinks(Interface):
     def doubt(node_id: str) -> None:
         """
         Note that a peer gave no sign of life: it is not to be tried for a while.
+        """
+
+    def watch(changed: Callable[[str], None]) -> None:
+        """
+        Be told of each peer that can no longer be reached, or can again, after it.
         """
 
     def welcome(node_id: str) -> None:

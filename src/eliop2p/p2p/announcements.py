@@ -11,6 +11,7 @@ from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.model.peer import Membership, PeerInfo
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.rendezvous import Homes, Ranking
+from eliop2p.p2p.standing_in import StandingIn
 from eliop2p.wire.events import MAX_BATCH, Gone, Have
 
 PLENTY = 4
@@ -63,7 +64,6 @@ class Announcements:
     ) -> None:
         self._node_id = node_id
         self._membership = membership
-        self._homes = homes
         self._links = links
         self._home = home
         self._clock = clock
@@ -74,6 +74,9 @@ class Announcements:
         self._plenty: set[ChunkId] = set()
         self._flushing: IDelayedCall | None = None
         self._stopped = False
+        self._standing_in = StandingIn(
+            node_id, membership, homes, links=links, clock=clock, teller=self
+        )
         self._retelling = _Retelling(self, membership, homes.replicas, clock)
 
     def begin(self, chunks: ILocalChunks) -> None:
@@ -87,6 +90,7 @@ class Announcements:
         Send what waits, and tell nothing more.
         """
         self._retelling.stop()
+        self._standing_in.stop()
         if self._flushing is not None:
             self._flushing.cancel()
             self._flush()
@@ -117,7 +121,7 @@ class Announcements:
             home: Who answered, None when it is this node.
             holders: How many nodes it named that hold the chunk.
         """
-        homes = self._homes.of(chunk_id, self._membership.current().peers)
+        homes = self._standing_in.of(chunk_id)
         name = self._node_id if home is None else home.node_id
         if home is not None and name not in homes:
             self._others[chunk_id] = home
@@ -158,8 +162,14 @@ class Announcements:
         plenty = digest is not None and chunk_id in self._plenty
         self._plenty.discard(chunk_id)
         if len(peers) > 1:
-            homes = self._homes.of(chunk_id, peers)
-            for home in homes[:1] if plenty else homes:
+            homes = self._standing_in.of(chunk_id)
+            told = self._standing_in.gone(chunk_id)
+            if digest is None:
+                homes = tuple(dict.fromkeys((*homes, *told)))
+            else:
+                homes = homes[:1] if plenty else homes
+                self._standing_in.told(chunk_id, digest, homes)
+            for home in homes:
                 self.tell_home(home, chunk_id, digest)
         other = self._others.pop(chunk_id, None)
         if other is not None and digest is not None:

@@ -5,6 +5,7 @@ Which connections there are with whom, and who is not to be tried at the moment.
 from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.p2p.protocol import PeerConnection
+from eliop2p.p2p.reachability import Reachability
 
 SUSPICION = 5.0
 """
@@ -24,9 +25,13 @@ class Connections:
     The connections that both sides have proved themselves on.
 
     Opens and closes none.
+
+    Attributes:
+        reachability: Tells who can be reached.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
+        self.reachability = Reachability(clock, self.suspected)
         self._clock = clock
         self._shared: dict[str, list[PeerConnection]] = {}
         self._suspects: dict[str, float] = {}
@@ -80,15 +85,22 @@ class Connections:
         if len(self._suspects) >= _MAX_SUSPECTS:
             self._suspects = {k: v for k, v in self._suspects.items() if v > now}
         self._suspects[node_id] = now + SUSPICION
+        self.reachability.lost(node_id)
 
     def pardon(self, node_id: str) -> None:
         """
         Note that there is news of a peer: that it failed before counts no more.
         """
         self._suspects.pop(node_id, None)
+        for connection in self._shared.get(node_id, ()):
+            connection.in_doubt = False
 
     def suspected(self, node_id: str) -> bool:
         """
-        Tell whether a peer failed a moment ago.
+        Tell whether a peer failed a moment ago, or owes a sign of life: what was sent
+        over a connection in doubt comes through when anything does.
         """
+        connection = self.usable(node_id)
+        if connection is not None:
+            return connection.in_doubt
         return self._clock.seconds() < self._suspects.get(node_id, 0.0)

@@ -79,11 +79,11 @@ class Downlink:
         self._rate = max(rate, self._rate * 0.5 ** (seconds / HALF_LIFE))
         self._since, self._received = now, 0
 
-    def delay(self, sink: IChunkSink) -> float:
+    def delay(self, sink: IChunkSink | None = None) -> float:
         """
-        Tell how many seconds all takes that may come before a chunk; infinite before
-        anything has come for long enough. Alone on its way, nothing but who sends it
-        can make it late.
+        Tell how many seconds all takes that may come before a chunk, or before a
+        message; infinite before anything has come for long enough. Alone on its way,
+        nothing but who sends it can make it late.
         """
         others = [other for other in self._filling.values() if other is not sink]
         if not others:

@@ -16,11 +16,42 @@ from eliop2p.p2p.heat import Heat
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.wire.events import Holder, Leased, Locate, Located, Verdict
 
+STAND_IN_AFTER = 0.5
+"""
+Seconds for which a node that stands in for a home waits for those who hold the chunk to
+tell it, before it lets anybody read the store.
+"""
+
 HEARD = 30.0
 """
 Seconds for which a node that is not listed as a member counts as one after it was heard
 of.
 """
+
+
+class _StandingIn:
+    """
+    For which homes a node stands in, and since when.
+    """
+
+    def __init__(self) -> None:
+        self._spans: dict[str, tuple[float, float]] = {}
+
+    def since(self, home: str, now: float) -> float:
+        """
+        Note that a home is lacking, and tell since when it is.
+        """
+        begun, last = self._spans.get(home, (now, now))
+        if now - last > HEARD:
+            begun = now
+        self._spans[home] = begun, now
+        return begun
+
+    def forget(self, home: str) -> None:
+        """
+        A home is there.
+        """
+        self._spans.pop(home, None)
 
 
 class ChunkHome:
@@ -53,6 +84,7 @@ class ChunkHome:
         self._clock = clock
         self._budget = budget
         self._heat = Heat()
+        self._standing_in = _StandingIn()
         self._links: IPeerLinks | None = None
         self._members = set(membership.current().peers)
         membership.watch(self._drop_the_dead)
@@ -63,6 +95,12 @@ class ChunkHome:
         proposed; they cannot be made before those who answer peers.
         """
         self._links = links
+
+        def changed(node_id: str) -> None:
+            if links.reachable(node_id):
+                self._standing_in.forget(node_id)
+
+        links.watch(changed)
 
     def locate(self, node_id: str, request: Locate, *, final: bool = False) -> Located:
         """
@@ -84,7 +122,11 @@ class ChunkHome:
                 return Located(request.request_id, Verdict.NOT_HOME, 0, b"", holders)
         self._heat.note(request.chunk_id, now)
         before = self._homes_before(request.chunk_id)
+        early = self._stands_in_early(request, before, now)
         located = self._directory.locate(node_id, request, self._alive, now, before)
+        if located.verdict is Verdict.LEASE and early:
+            self._directory.take_back(request.chunk_id)
+            located = attrs.evolve(located, verdict=Verdict.WAIT)
         if located.verdict is Verdict.LEASE and not self._lends(node_id, request):
             self._directory.take_back(request.chunk_id)
             located = attrs.evolve(located, verdict=Verdict.LATER)
@@ -166,6 +208,22 @@ class ChunkHome:
     def _homes_of(self, chunk_id: ChunkId) -> tuple[str, ...]:
         return self._homes.of(chunk_id, self._membership.current().peers)
 
+    def _stands_in_early(
+        self, request: Locate, before: tuple[str, ...], now: float
+    ) -> bool:
+        """
+        Tell whether those who hold a chunk may not have told this node yet, which
+        stands in for a home since a moment ago only.
+        """
+        lacking = [
+            home for home in before if home in request.rejected or not self._alive(home)
+        ]
+        since = [self._standing_in.since(home, now) for home in lacking]
+        informed = len(before) < self._homes.replicas
+        if informed and not self._directory.holders(request.chunk_id):
+            return False  # It was told of all leases, and of holders.
+        return any(now < each + STAND_IN_AFTER for each in since)
+
     def _homes_before(self, chunk_id: ChunkId) -> tuple[str, ...]:
         """
         Name the homes that rank before this node.
@@ -218,4 +276,5 @@ class ChunkHome:
         members = set(membership.peers)
         for node_id in sorted(self._members - members):
             self._directory.lost(node_id)
+            self._standing_in.forget(node_id)
         self._members = members

@@ -213,6 +213,12 @@ class PeerLinks:
         else:
             self._proved.suspect(node_id)
 
+    def watch(self, changed: Callable[[str], None]) -> None:
+        """
+        Be told who can be reached: see :class:`IPeerLinks`.
+        """
+        self._proved.reachability.watch(changed)
+
     def welcome(self, node_id: str) -> None:
         """
         Take that a peer is a member anew: see :class:`IPeerLinks`.
@@ -238,6 +244,7 @@ class PeerLinks:
 
     async def _close(self) -> None:
         self._closed = True
+        self._proved.reachability.stop()
         for dial in list(self._dials.values()):
             self._failed(dial, "this node leaves")
             if dial.attempt is not None:

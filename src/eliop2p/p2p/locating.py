@@ -3,15 +3,19 @@ Asks the homes of a chunk where to get it.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
 
-from eliop2p.base.errors import PeerError
+from eliop2p.base.errors import PeerError, PeerUnreachable
 from eliop2p.interfaces import IMembership, IPeerLinks
 from eliop2p.model.peer import PeerInfo
+from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.home import ChunkHome
+from eliop2p.p2p.pace import ANSWER_WITHIN, MOST_PATIENCE
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.wire.cluster_events import Inlined
@@ -75,6 +79,13 @@ class Search:
         self._late: dict[str, PeerInfo] = {}
         self._awaited: set[str] = set()
 
+    @property
+    def has_more(self) -> bool:
+        """
+        Whether somebody is there to be asked who was not yet.
+        """
+        return bool(self._left)
+
     def may_pass_over(self, home: PeerInfo) -> bool:
         """
         Tell whether somebody else is there to be asked, should a node be late.
@@ -103,6 +114,12 @@ class Search:
         node_id = next(iter(self._late))
         self._awaited.add(node_id)
         return self._late.pop(node_id)
+
+    def stand_in(self, homes: Iterable[PeerInfo]) -> None:
+        """
+        Ask those too who stand in for the homes that did not answer.
+        """
+        self._left += [home for home in homes if home.node_id not in self._asked]
 
     def widen(self) -> None:
         """
@@ -166,6 +183,7 @@ class Locator:
         home: This node as a home.
         scores: How peers have done.
         clock: For time limits.
+        downlink: What is on its way to this node.
 
     Attributes:
         messages: Questions sent to other nodes.
@@ -181,6 +199,7 @@ class Locator:
         home: ChunkHome,
         scores: PeerScores,
         clock: IReactorTime,
+        downlink: Downlink,
     ) -> None:
         self.messages = 0
         self._node_id = node_id
@@ -190,6 +209,7 @@ class Locator:
         self._home = home
         self._scores = scores
         self._clock = clock
+        self._downlink = downlink
 
     async def locate(
         self, request: Locate, useless: Iterable[str] = ()
@@ -205,19 +225,26 @@ class Locator:
             The answer, and the search, which can go on.
         """
         peers = self._membership.current().peers
-        ranked = self._homes.ranked(request.chunk_id, peers)
+        ranked = self._homes.reachable(request.chunk_id, peers, self._reachable)
         homes, reserve = ranked[: self._homes.replicas], ranked[self._homes.replicas :]
+        lost = set(self._homes.ranked(request.chunk_id, peers)) - set(ranked)
         search = Search(
             [peers[home] for home in homes],
             [peers[home] for home in reserve],
-            useless,
+            (*useless, *sorted(lost)),
         )
         while (home := search.next() or search.again()) is not None:
             patience = OTHER_HOME_AFTER if search.may_pass_over(home) else None
             located = await self._search_at(home, request, search, patience)
             if located is not None:
                 return located, search
+            if not search.has_more:
+                ranked = self._homes.reachable(request.chunk_id, peers, self._reachable)
+                search.stand_in(peers[home] for home in ranked)
         return self._home.locate(self._node_id, request, final=True), search
+
+    def _reachable(self, node_id: str) -> bool:
+        return node_id == self._node_id or self._links.reachable(node_id)
 
     async def consult(self, request: Locate, search: Search) -> Located | None:
         """
@@ -271,9 +298,11 @@ class Locator:
         asking = self._links.ask(peer, request)
         if seconds is not None and self._links.held_back():
             seconds *= BEHIND_BYTES  # The answer may be here, and wait to be read.
-        if seconds is not None:
-            asking.addTimeout(seconds, self._clock)
         try:
+            if seconds is None:
+                self._keep_vigil(peer.node_id, asking)
+            else:
+                asking.addTimeout(seconds, self._clock)
             located = await asking
         except (PeerError, DeferredTimeoutError):
             if seconds and self._links.silence(peer.node_id) >= seconds:
@@ -282,3 +311,60 @@ class Locator:
             return None
         assert isinstance(located, Located | Inlined)
         return located
+
+    def _keep_vigil(self, node_id: str, asking: Deferred[Any]) -> None:
+        """
+        Wait for the only home that is left as long as it gives signs of life.
+        """
+        within = max(ANSWER_WITHIN, min(self._downlink.delay(), MOST_PATIENCE))
+        vigil = _Vigil(self._links, self._clock, node_id, asking, within=within)
+        asking.addBoth(vigil.end)
+
+
+class _Vigil:
+    """
+    Ends a question when the peer that it was put to gives no sign of life.
+    """
+
+    def __init__(
+        self,
+        links: IPeerLinks,
+        clock: IReactorTime,
+        node_id: str,
+        asking: Deferred[Any],
+        *,
+        within: float,
+    ) -> None:
+        self._silent = False
+        self._links = links
+        self._clock = clock
+        self._node_id = node_id
+        self._asking = asking
+        self._within = within
+        self._call = clock.callLater(OTHER_HOME_AFTER, self._probe)
+
+    def end(self, result: object) -> object:
+        """
+        The question has ended.
+
+        Raises:
+            PeerUnreachable: The peer was silent.
+        """
+        if self._call.active():
+            self._call.cancel()
+        if self._silent:
+            raise PeerUnreachable(f"{self._node_id} gave no sign of life")
+        return result
+
+    def _probe(self) -> None:
+        self._links.probe(self._node_id)
+        self._call = self._clock.callLater(self._within, self._judge)
+
+    def _judge(self) -> None:
+        silent = self._links.silence(self._node_id) >= self._within
+        if silent and not self._links.held_back():
+            self._silent = True
+            self._links.doubt(self._node_id)
+            self._asking.cancel()
+        else:
+            self._call = self._clock.callLater(OTHER_HOME_AFTER, self._probe)

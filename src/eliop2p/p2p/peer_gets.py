@@ -2,6 +2,7 @@
 Takes bytes of chunks from single peers, within bounds, and keeps their scores.
 """
 
+import math
 from collections.abc import Callable
 
 import attrs
@@ -153,6 +154,12 @@ class PeerGets:
         self._pace = Pace()
         self._holders: dict[str, DeferredSemaphore] = {}
         self._relays: dict[str, int] = {}
+
+    def finds(self, peer: PeerInfo) -> bool:
+        """
+        Tell whether a peer can be asked: it has an address, or has come here by itself.
+        """
+        return bool(peer.host) or self._links.silence(peer.node_id) < math.inf
 
     async def get(self, holder: Holder, peer: PeerInfo, wanted: Wanted) -> Done:
         """

@@ -282,7 +282,7 @@ class Pursuit:
     async def _try(self, holder: Holder, why: str) -> Done | None:
         means, node_id = self._means, holder.node_id
         peer = holder.resolve(means.membership.current().peers)
-        if not peer.host:
+        if not means.gets.finds(peer):
             self._note_behind(node_id)  # Its home does not know where it is either.
             return None
         intake, begun = Intake(self._sink.filled), means.clock.seconds()

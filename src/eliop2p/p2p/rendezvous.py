@@ -9,7 +9,7 @@ import hashlib
 import math
 import struct
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from eliop2p.model.peer import PeerInfo
 
@@ -17,6 +17,11 @@ RESERVE = 1
 """
 How many nodes next in rank after the homes are asked, by those who see other members,
 before the store is read.
+"""
+
+DEEPEST = 16
+"""
+How many nodes are looked at for homes that can be reached.
 """
 
 _LANE = 128
@@ -132,6 +137,7 @@ class Homes:
         self._peers: Mapping[str, PeerInfo] = {}
         self._ranking = Ranking({})
         self._known: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
+        self._deep: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
 
     def of(self, name: bytes, peers: Mapping[str, PeerInfo]) -> tuple[str, ...]:
         """
@@ -147,15 +153,45 @@ class Homes:
         """
         Give the homes of a name, and the :data:`RESERVE` nodes after them.
         """
+        self._renew(peers)
+        return self._look(self._known, name, self.replicas + RESERVE)
+
+    def reachable(
+        self,
+        name: bytes,
+        peers: Mapping[str, PeerInfo],
+        reachable: Callable[[str], bool],
+    ) -> tuple[str, ...]:
+        """
+        Give the homes of a name, and the :data:`RESERVE` nodes after them, without the
+        members that cannot be reached: those who see the same of them unreachable agree
+        on who stands in for a home.
+
+        Args:
+            name: A chunk id or object id.
+            peers: The members; the same mapping, unchanged, until they change.
+            reachable: Tells whether a member can be.
+        """
+        ranked = self.ranked(name, peers)
+        if all(map(reachable, ranked)):
+            return ranked
+        deep = self._look(self._deep, name, DEEPEST)
+        return tuple(filter(reachable, deep))[: len(ranked)]
+
+    def _renew(self, peers: Mapping[str, PeerInfo]) -> None:
         if peers is not self._peers:
             self._peers, self._ranking = peers, Ranking(peers)
             self._known.clear()
-        homes = self._known.get(name)
+            self._deep.clear()
+
+    def _look(
+        self, known: OrderedDict[bytes, tuple[str, ...]], name: bytes, count: int
+    ) -> tuple[str, ...]:
+        homes = known.get(name)
         if homes is None:
-            homes = self._ranking.top(name, self.replicas + RESERVE)
-            self._known[name] = homes
-            if len(self._known) > self._remembered:
-                self._known.popitem(last=False)
+            homes = known[name] = self._ranking.top(name, count)
+            if len(known) > self._remembered:
+                known.popitem(last=False)
         else:
-            self._known.move_to_end(name)
+            known.move_to_end(name)
         return homes

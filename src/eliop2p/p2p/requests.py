@@ -10,7 +10,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from eliop2p.base.errors import PeerBehind, PeerBusy, PeerMissing
-from eliop2p.interfaces import IChunkReading, ILocalChunks, IPeerRequests, OneWay
+from eliop2p.interfaces import (
+    IChunkReading,
+    ILocalChunks,
+    IPeerLinks,
+    IPeerRequests,
+    OneWay,
+)
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.model.span import Span
 from eliop2p.model.tally import Tally
@@ -168,6 +174,20 @@ class PeerRequests:
         self._chunks: ILocalChunks | None = None
         self._uploads: Counter[str | ChunkId] = Counter()
         self._children: Counter[str | ChunkId] = Counter()
+        self._slots: dict[str, dict[Callable[[], None], bool]] = {}
+
+    def connect(self, links: IPeerLinks) -> None:
+        """
+        Learn of the links, so that uploads to peers that take nothing any more keep
+        nobody else from theirs.
+        """
+
+        def changed(node_id: str) -> None:
+            if not links.reachable(node_id):
+                for release in tuple(self._slots.get(node_id, ())):
+                    release()
+
+        links.watch(changed)
 
     def begin(self, chunks: ILocalChunks) -> None:
         """
@@ -330,16 +350,25 @@ class PeerRequests:
         share = max(len(self._standings), LEAST_SHARE)
         if uploads >= share and self._children[chunk_id]:
             raise PeerBusy(f"{uploads} uploads are under way, one of this chunk")
+        return self._take(node_id, chunk_id)
+
+    def _take(self, node_id: str, chunk_id: ChunkId) -> Callable[[], None]:
         taken = ((self._uploads, node_id), (self._children, chunk_id))
         for counts, name in taken:
             counts[name] += 1
 
         def release() -> None:
+            held = self._slots.get(node_id, {})
+            if not held.pop(release, False):
+                return
+            if not held:
+                del self._slots[node_id]
             for counts, name in taken:
                 counts[name] -= 1
                 if not counts[name]:
                     del counts[name]
 
+        self._slots.setdefault(node_id, {})[release] = True
         return release
 
     async def _open_local(self, request: Get) -> IChunkReading:

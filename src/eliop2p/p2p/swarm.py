@@ -90,6 +90,7 @@ class Swarm:
         self.requests = PeerRequests(home, self._object_home, standings, upload_slots)
         self.links = make_links(self.requests)
         home.connect(self.links)
+        self.requests.connect(self.links)
         self.transfers = TransferManager(
             node_id,
             membership,

@@ -85,6 +85,7 @@ class TransferManager:
         self._opened = OpenedChunks(
             node_id, membership, homes, links=links, home=home, clock=clock
         )
+        downlink = Downlink(clock)
         self._locator = Locator(
             node_id,
             membership,
@@ -93,8 +94,8 @@ class TransferManager:
             home=home,
             scores=self.scores,
             clock=clock,
+            downlink=downlink,
         )
-        downlink = Downlink(clock)
         self._means = Means(
             node_id=node_id,
             membership=membership,

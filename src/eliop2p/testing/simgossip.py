@@ -240,6 +240,11 @@ class _Links:
         Doubt nobody.
         """
 
+    def watch(self, changed: Callable[[str], None]) -> None:
+        """
+        Everybody can be reached at all times.
+        """
+
     def welcome(self, node_id: str) -> None:
         """
         Nobody has been doubted.
