@@ -17,7 +17,11 @@ from eliop2p.p2p.entry import (
     LATE_GRACE,
     LEASE_GRACE,
     LEASE_SECONDS,
+    MOST_TURNED,
+    MOST_TURNS,
     RECEIVING_SECONDS,
+    Entry,
+    Receiving,
 )
 from eliop2p.wire.events import Locate, Located, Verdict
 
@@ -162,16 +166,59 @@ class DirectoryTests(SynchronousTestCase):
 
     def test_load_is_spread(self) -> None:
         """
-        Askers are spread evenly over the holders.
+        Askers are spread evenly over the holders, and then over those that receive.
         """
-        for holder in "abcd":
+        for holder in "abcde":
             self.directory.have(holder, ONE, GOOD)
-        first = [self.names(self.ask(f"x{number}"))[0] for number in range(8)]
-        self.assertEqual(sorted(first), sorted("abcd" * 2))
+        first = [self.names(self.ask(f"x{number}"))[0] for number in range(10)]
+        self.assertEqual(sorted(first[:5]), list("abcde"))
+        self.assertEqual(len(set(first)), 10)
+
+    def test_turns(self) -> None:
+        """
+        Who passed a chunk on comes after who did not, also when nobody asked for it for
+        a while; only who asks again, for want of it, leaves the turn to another.
+        """
+        for holder in "abcde":
+            self.directory.have(holder, ONE, GOOD)
+        first = self.names(self.ask("x"))[0]
+        self.directory.have("x", ONE, GOOD)
+        second = self.names(self.ask("y"))[0]
+        self.directory.have("y", ONE, GOOD)
+        self.assertTrue(self.directory.holders(ONE))
+        third = self.names(self.ask("z"))[0]
+        self.assertEqual(len({first, second, third}), 3)
+        self.assertEqual(self.names(self.ask("z"))[0], third)
+
+    def test_turns_are_forgotten(self) -> None:
+        """
+        After some turns a node is as good as any other with as many; of no more nodes
+        than are listed for a chunk, several times, is it known how many they had.
+        """
+        entry = Entry(complete={"a": 0, "b": 0})
+        for number in range(MOST_TURNED + 9):
+            entry.send(Receiving(number, 0.0), f"gone{number}")
+            entry.send(Receiving(number, 0.0), "a")
+        self.assertEqual(len(entry.turns), MOST_TURNED)
+        self.assertEqual(entry.turns_of("a"), MOST_TURNS)
+        self.assertEqual(entry.turns_of("b"), 0)
+
+    def test_depth(self) -> None:
+        """
+        Of those that had as many turns, who is nearer to the store comes first; a node
+        gets its next one rather than that a chain of receivers grows long.
+        """
+        self.ask("reader")
+        parents = [self.names(self.ask(f"x{number}"))[0] for number in range(200)]
+        depths = {"reader": 0}
+        for number, parent in enumerate(parents):
+            depths[f"x{number}"] = depths[parent] + 1
+        self.assertLess(max(depths.values()), 20)
+        self.assertEqual(max(list(depths.values())[: 1 + 2 * FAN_OUT_READER]), 2)
 
     def test_chains(self) -> None:
         """
-        A reader gets few children; then each receiver gets one.
+        A reader gets few children; then each receiver gets one before any gets two.
         """
         self.ask("reader")
         parents = [self.names(self.ask(f"x{number}"))[0] for number in range(12)]
@@ -186,12 +233,12 @@ class DirectoryTests(SynchronousTestCase):
         self.ask("reader")
         for number in range(FAN_OUT_READER):
             self.ask(f"x{number}")
+        reader = self.directory._active[ONE].receiving["reader"]
+        self.assertEqual(reader.children, FAN_OUT_READER)
         self.directory.gone("x0", ONE)
-        self.assertEqual(self.names(self.ask("y"))[0], "reader")
-        self.assertNotEqual(self.names(self.ask("z"))[0], "reader")
+        self.assertEqual(reader.children, FAN_OUT_READER - 1)
         self.directory.have("x1", ONE, GOOD)
-        self.directory.gone("x1", ONE)
-        self.assertEqual(self.names(self.ask("w"))[0], "reader")
+        self.assertEqual(reader.children, FAN_OUT_READER - 2)
 
     def test_bounded_candidates(self) -> None:
         """

@@ -13,7 +13,7 @@ from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.p2p import directory as directory_module
 from eliop2p.p2p import resting as resting_module
 from eliop2p.p2p.directory import MAX_ENTRIES, MAX_RECEIVED, Directory
-from eliop2p.p2p.entry import Entry
+from eliop2p.p2p.entry import MOST_TURNS, Entry
 from eliop2p.p2p.resting import Resting
 from eliop2p.wire.events import Locate
 
@@ -48,17 +48,21 @@ class PackingTests(SynchronousTestCase):
         ),
     )
     def test_round_trip(
-        self, digest: bytes, vouched: bool, complete: dict[str, int]
+        self, digest: bytes, vouched: bool, turns: dict[str, int]
     ) -> None:
         """
         Digest, whether it was vouched for, and the holders in their order come back.
         """
         resting = Resting(10)
-        resting.put(chunk_id(1), Entry(digest, vouched, dict(complete)))
+        resting.put(
+            chunk_id(1), Entry(digest, vouched, dict.fromkeys(turns, 0), turns=turns)
+        )
         for found in (resting.get(chunk_id(1)), resting.take(chunk_id(1))):
             assert found is not None
             self.assertEqual((found.digest, found.vouched), (digest, vouched))
-            self.assertEqual(list(found.complete.items()), list(complete.items()))
+            self.assertEqual(list(found.complete), list(turns))
+            known = {name: min(count, MOST_TURNS) for name, count in turns.items()}
+            self.assertEqual(found.turns, known)
         self.assertEqual(len(resting), 0)
         self.assertIsNone(resting.take(chunk_id(1)))
 

@@ -16,8 +16,9 @@ from eliop2p.wire.events import MAX_BATCH, Gone, Have
 
 PLENTY = 4
 """
-How many holders the first home of a chunk must have named for the further homes not to
-be told of one more: that many it takes to replace it.
+How many nodes that hold or receive a chunk its first home must have named for the
+further homes not to be told of one more: those before, that many, tell all homes, and
+with them one can be replaced.
 """
 
 GATHER_SECONDS = 0.01
@@ -70,7 +71,7 @@ class Announcements:
         self._pending: dict[str, dict[ChunkId, Digest | None]] = {}
         # Of chunks that are being received: homes that only others see.
         self._others: dict[ChunkId, PeerInfo] = {}
-        # Of these, those of which the first home knows enough holders.
+        # Of these, those of which the first home knows enough nodes.
         self._plenty: set[ChunkId] = set()
         self._flushing: IDelayedCall | None = None
         self._stopped = False
@@ -110,22 +111,20 @@ class Announcements:
         self._retelling.known(chunk_id)
         self._tell(chunk_id, None)
 
-    def registered(
-        self, chunk_id: ChunkId, home: PeerInfo | None, holders: int
-    ) -> None:
+    def registered(self, chunk_id: ChunkId, home: PeerInfo | None, named: int) -> None:
         """
         A node answered as a home of a chunk: it is to know too how that ends.
 
         Args:
             chunk_id: The chunk.
             home: Who answered, None when it is this node.
-            holders: How many nodes it named that hold the chunk.
+            named: How many nodes it named that hold or receive the chunk.
         """
         homes = self._standing_in.of(chunk_id)
         name = self._node_id if home is None else home.node_id
         if home is not None and name not in homes:
             self._others[chunk_id] = home
-        if holders >= PLENTY and homes[:1] == (name,):
+        if named >= PLENTY and homes[:1] == (name,):
             self._plenty.add(chunk_id)
         else:
             self._plenty.discard(chunk_id)

@@ -118,8 +118,7 @@ class Directory:
         holders = entry.proposals(node_id, request, alive, now, self._candidates)
         if holders:
             verdict = Verdict.HOLDERS
-            place.parent = holders[0].node_id
-            entry.add_child(place.parent, 1)
+            entry.send(place, holders[0].node_id)
         elif entry.may_grant(node_id, request, alive, now, better):
             verdict = Verdict.LEASE
             entry.grant(node_id, now)
@@ -274,8 +273,8 @@ class Directory:
             mine[chunk_id] = None
             if len(mine) > MAX_RECEIVED:
                 self.gone(node_id, next(iter(mine)))
-        entry.add_child(place.parent, -1)
-        place.parent, place.asked_at, place.filled = "", now, filled
+        entry.recall(place)
+        place.asked_at, place.filled = now, filled
         return place
 
     def _make_room(self, chunk_id: ChunkId, entry: Entry) -> None:

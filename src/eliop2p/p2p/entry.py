@@ -32,15 +32,33 @@ RECEIVING_SECONDS = 60.0
 How long a node counts as receiving a chunk without asking again, in seconds.
 """
 
-FAN_OUT_RECEIVING = 1
+FAN_OUT_RECEIVING = 2
 FAN_OUT_READER = 4
 FAN_OUT_COMPLETE = 2
 FAN_OUT_SCARCE = 4
 SCARCE = 4
 """
-How many children a node is given before others are preferred: one that receives, one
-that reads the store, one that holds the chunk, and one that holds it as one of at most
-:data:`SCARCE`.
+How many children a node has at a time before others are preferred: one that receives,
+one that reads the store, one that holds the chunk, and one that holds it as one of at
+most :data:`SCARCE`.
+"""
+
+TURN = 6
+"""
+By how many hops a node that was sent somebody already is further from an asker than one
+that was not: every node should pass a chunk on about once, or some links idle while
+others are full, but not in one long chain.
+"""
+
+MOST_TURNS = 4
+"""
+How many times count: who holds a chunk for long, and who has got it just now, then take
+turns.
+"""
+
+MOST_TURNED = 1024
+"""
+For how many nodes it is remembered how many were sent to them.
 """
 
 _HOLDS, _READS, _RECEIVES = range(3)
@@ -52,6 +70,8 @@ class _Option(NamedTuple):
 
     Attributes:
         overload: 0 when it has room for a child, else how many it has.
+        distance: How many nodes stand between it and one that waits for nobody, and
+            :data:`TURN` for each time that it passed the chunk on.
         kind: Whether it holds the chunk, reads it from the store, or receives it.
         children: How many it has.
         ticket: Its place among those who receive.
@@ -61,6 +81,7 @@ class _Option(NamedTuple):
     """
 
     overload: int
+    distance: int
     kind: int
     children: int
     ticket: int
@@ -77,14 +98,18 @@ class _Options:
         self._seed = crc32(asker.encode())
 
     def make(
-        self, fan_out: int, kind: int, children: int, ticket: int, node_id: str
+        self,
+        node_id: str,
+        kind: int,
+        fan_out: int,
+        *,
+        distance: int,
+        children: int,
+        ticket: int = 0,
     ) -> _Option:
         overload = 0 if children < fan_out else children
         lot = crc32(node_id.encode(), self._seed)
-        return _Option(overload, kind, children, ticket, lot, node_id)
-
-
-_Make = Callable[[int, int, int, int, str], _Option]
+        return _Option(overload, distance, kind, children, ticket, lot, node_id)
 
 
 @attrs.define(eq=False)
@@ -99,6 +124,7 @@ class Receiving:
         children: How many nodes were sent to it.
         parent: The node to which it was sent, empty while there was none.
         can_read: Whether it could read the chunk from the store.
+        depth: How many nodes pass the chunk on to it, one to the next.
     """
 
     ticket: int
@@ -107,6 +133,7 @@ class Receiving:
     children: int = 0
     parent: str = ""
     can_read: bool = True
+    depth: int = 1
 
 
 @attrs.define(eq=False)
@@ -119,6 +146,7 @@ class Entry:
         vouched: Whether the digest is that of the reader of the store.
         complete: The nodes that hold it, with how many nodes were sent to each.
         receiving: The nodes that receive it, in the order of their tickets.
+        turns: By node, how many were sent to it in all, also those that have ended.
         refusals: By node, those whom it failed.
         reader: The node that has the lease to read the store, or empty.
         granted: When it got the lease.
@@ -129,6 +157,7 @@ class Entry:
     vouched: bool = False
     complete: dict[str, int] = attrs.Factory(dict)
     receiving: dict[str, Receiving] = attrs.Factory(dict)
+    turns: dict[str, int] = attrs.Factory(dict)
     refusals: dict[str, set[str]] | None = None
     reader: str = ""
     granted: float = 0.0
@@ -187,6 +216,37 @@ class Entry:
             place = self.receiving[node_id]
             place.children = max(0, place.children + count)
 
+    def send(self, place: Receiving, parent: str) -> None:
+        """
+        Note that a node that receives is sent to another.
+        """
+        above = None if parent == self.reader else self.receiving.get(parent)
+        place.parent, place.depth = parent, 1 + (above.depth if above else 0)
+        self.add_child(parent, 1)
+        if parent not in self.turns and len(self.turns) >= MOST_TURNED:
+            del self.turns[next(iter(self.turns))]
+        self.turns[parent] = self.turns.get(parent, 0) + 1
+
+    def recall(self, place: Receiving) -> None:
+        """
+        Note that a node asks again: it did not get the chunk from where it was sent.
+        """
+        self.add_child(place.parent, -1)
+        turns = self.turns.pop(place.parent, 1) - 1
+        if turns > 0:
+            self.turns[place.parent] = turns
+        place.parent = ""
+
+    def turns_of(self, node_id: str, fan_out: int = 1) -> int:
+        """
+        Tell how often a node had its turn, as far as that counts.
+
+        Args:
+            node_id: The node.
+            fan_out: How many nodes that are sent to it are one turn.
+        """
+        return min(self.turns.get(node_id, 0) // fan_out, MOST_TURNS)
+
     def grant(self, node_id: str, now: float) -> None:
         """
         Give a node the lease, or renew the one it has.
@@ -231,8 +291,9 @@ class Entry:
     ) -> tuple[Holder, ...]:
         """
         Give the best nodes to ask: those with room for a child, or when there are none
-        the least loaded. The reader of the store is sent to none that only receive the
-        chunk: they wait for it.
+        the least loaded; of these first who passed the chunk on least, and is near to
+        where it comes from. The reader of the store is sent to none that only receive
+        the chunk: they wait for it.
 
         Args:
             asker: A node that is receiving the chunk.
@@ -242,10 +303,10 @@ class Entry:
             count: How many to give at most.
         """
         excluded = {asker, *request.rejected}
-        make = _Options(asker).make
-        options = self._holding(make)
+        options_of = _Options(asker)
+        options = self._holding(options_of)
         if asker != self.reader and self.is_fed(alive, now):
-            options += self._passing_on(make, asker, request.filled, now)
+            options += self._passing_on(options_of, asker, request.filled, now)
         options.sort()
         found: list[_Option] = []
         for option in options:
@@ -283,24 +344,39 @@ class Entry:
         reading = self.reader and now < self.expires and alive(self.reader)
         return bool(reading) or any(alive(node_id) for node_id in self.complete)
 
-    def _holding(self, make: _Make) -> list[_Option]:
+    def _holding(self, options: _Options) -> list[_Option]:
         fan_out = FAN_OUT_SCARCE if len(self.complete) <= SCARCE else FAN_OUT_COMPLETE
         return [
-            make(fan_out, _HOLDS, children, 0, node_id)
+            options.make(
+                node_id,
+                _HOLDS,
+                fan_out,
+                distance=TURN * self.turns_of(node_id),
+                children=children,
+            )
             for node_id, children in self.complete.items()
         ]
 
     def _passing_on(
-        self, make: _Make, asker: str, filled: int, now: float
+        self, options: _Options, asker: str, filled: int, now: float
     ) -> Iterator[_Option]:
         ticket = self.receiving[asker].ticket
         for node_id, place in self.receiving.items():
             if node_id == self.reader and now < self.expires:
                 kind, fan_out = _READS, FAN_OUT_READER
+                distance = TURN * self.turns_of(node_id, FAN_OUT_READER)
             elif not place.parent or now >= place.asked_at + RECEIVING_SECONDS:
                 continue
             elif place.ticket < ticket or place.filled > filled:
                 kind, fan_out = _RECEIVES, FAN_OUT_RECEIVING
+                distance = TURN * self.turns_of(node_id) + place.depth
             else:
                 continue
-            yield make(fan_out, kind, place.children, place.ticket, node_id)
+            yield options.make(
+                node_id,
+                kind,
+                fan_out,
+                distance=distance,
+                children=place.children,
+                ticket=place.ticket,
+            )

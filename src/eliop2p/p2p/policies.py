@@ -1,9 +1,10 @@
 """
 In which order to ask the peers that a home proposed, by different ends.
 
-All policies leave peers that did much worse than the best for last, and spread their
-requests over holders by the power of two choices (Mitzenmacher 2001): of two taken at
-random, the one with fewer of this node's requests.
+All policies leave peers that did much worse than the best for last, and follow the home
+in the rest: it knows who passed a chunk on least. But of two, the home's favourite and
+another one, they take the one with fewer of this node's requests (the power of two
+choices, Mitzenmacher 2001).
 """
 
 import random
@@ -27,11 +28,9 @@ Policy = Callable[[Sequence[Candidate], random.Random], tuple[Choice, ...]]
 def fastest(candidates: Sequence[Candidate], rng: random.Random) -> tuple[Choice, ...]:
     """
     Ask those that gave the most of late, sharing out the load among equals.
-
-    First those that hold the chunk, then those that receive it, in the home's order.
     """
     good, poor = _split(candidates)
-    return (*_holders(good, rng), *_receivers(good), *_poor(poor))
+    return (*_in_turn(good, rng), *_poor(poor))
 
 
 def nearest(candidates: Sequence[Candidate], rng: random.Random) -> tuple[Choice, ...]:
@@ -43,8 +42,7 @@ def nearest(candidates: Sequence[Candidate], rng: random.Random) -> tuple[Choice
     choices: list[Choice] = []
     for near, where in ((True, ", in this zone"), (False, ", in another zone")):
         side = [each for each in good if each.near is near]
-        choices += _holders(side, rng, _by_latency, where)
-        choices += _receivers(side, where)
+        choices += _in_turn(side, rng, _by_latency, where)
     return (*choices, *_poor(poor))
 
 
@@ -57,14 +55,15 @@ def rarest(candidates: Sequence[Candidate], rng: random.Random) -> tuple[Choice,
     reader of an object fetches chunks in an order of its own.
     """
     good, poor = _split(candidates)
-    holders, receivers = list(_holders(good, rng)), list(_receivers(good))
+    holders = [each for each in good if each.complete]
     if len(holders) > SCARCE:
-        return (*holders, *receivers, *_poor(poor))
+        return (*_in_turn(good, rng), *_poor(poor))
+    receivers = [each for each in good if not each.complete]
     spared = [
         Choice(each.node_id, f"{each.why}, and spared as one of few")
-        for each in holders
+        for each in _in_turn(holders, rng)
     ]
-    return (*receivers, *spared, *_poor(poor))
+    return (*_in_turn(receivers, rng), *spared, *_poor(poor))
 
 
 def _split(
@@ -84,29 +83,22 @@ def _by_latency(candidate: Candidate) -> float:
     return candidate.latency
 
 
-def _holders(
+def _in_turn(
     candidates: Iterable[Candidate],
     rng: random.Random,
     tie: Callable[[Candidate], float] = _by_place,
     where: str = "",
 ) -> Iterable[Choice]:
-    left = [each for each in candidates if each.complete]
+    left = list(candidates)
     while left:
-        # Sorted, so that of two equal ones the home's favourite is taken.
-        pair = sorted(rng.sample(range(len(left)), min(2, len(left))))
-        taken = min(pair, key=lambda at: (left[at].in_flight, tie(left[at])))
         alone = len(left) == 1
+        # The home's favourite first: of two equal ones it is taken.
+        pair = (0,) if alone else (0, rng.randrange(1, len(left)))
+        taken = min(pair, key=lambda at: (left[at].in_flight, tie(left[at])))
         chosen = left.pop(taken)
+        what = "holds it" if chosen.complete else "was receiving it, and ahead"
         load = "" if alone else f", the better of two ({chosen.in_flight} asked of it)"
-        yield Choice(chosen.node_id, f"holds it{load}{where}")
-
-
-def _receivers(candidates: Iterable[Candidate], where: str = "") -> Iterable[Choice]:
-    return [
-        Choice(each.node_id, f"was receiving it, and ahead{where}")
-        for each in candidates
-        if not each.complete
-    ]
+        yield Choice(chosen.node_id, f"{what}{load}{where}")
 
 
 def _poor(candidates: Iterable[Candidate]) -> Iterable[Choice]:

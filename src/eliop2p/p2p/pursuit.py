@@ -169,8 +169,8 @@ class Pursuit:
             self._inlined = search.inlined
             return located
         self._take(located)
-        holders = sum(holder.complete for holder in located.holders)
-        means.announcements.registered(self._chunk.id, search.answered, holders)
+        named = len(located.holders)
+        means.announcements.registered(self._chunk.id, search.answered, named)
         self._home = means.node_id
         if search.answered is not None:
             self._home = search.answered.node_id

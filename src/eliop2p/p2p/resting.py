@@ -2,9 +2,9 @@
 What a home knows of the chunks that nobody is getting at the moment, packed.
 
 Most chunks that a directory knows are only held. Such an entry is a bytes object: the
-digest, whether it was vouched for, and five bytes for each holder. Nodes are numbered,
-and no number is given twice: when a node is gone its number means nothing, so that
-nothing has to be looked for.
+digest, whether it was vouched for, and five bytes for each holder: its number, and how
+often it passed the chunk on. No number is given twice: when a node is gone its number
+means nothing, so that nothing has to be looked for.
 """
 
 import itertools
@@ -29,7 +29,6 @@ Above so many nodes those that hold nothing are forgotten before others are numb
 _TRIES = 8
 _HEAD = struct.Struct(">32s?")
 _HOLDER = struct.Struct(">IB")
-_MOST_CHILDREN = 255
 
 
 class Names:
@@ -127,10 +126,11 @@ class Resting:
         Keep an entry that is held and nothing else: see :attr:`Entry.rests`.
         """
         parts = [_HEAD.pack(entry.digest, entry.vouched)]
-        for name, children in entry.complete.items():
+        for name in entry.complete:
             number = self._number(name)
             self._count(number, 1)
-            parts.append(_HOLDER.pack(number, min(children, _MOST_CHILDREN)))
+            turns = entry.turns_of(name)
+            parts.append(_HOLDER.pack(number, turns))
         self._young[chunk_id] = b"".join(parts)
         if not self._old and len(self._young) > self._max_entries // 2:
             self._age()
@@ -204,8 +204,10 @@ class Resting:
     def _unpack(self, packed: bytes) -> Entry | None:
         digest, vouched = _HEAD.unpack_from(packed)
         named = [(self._names.name(each), count) for each, count in _holders(packed)]
-        complete = {name: count for name, count in named if name is not None}
-        return Entry(digest, vouched, complete) if complete else None
+        turns = {name: count for name, count in named if name is not None}
+        if not turns:
+            return None
+        return Entry(digest, vouched, dict.fromkeys(turns, 0), turns=turns)
 
 
 def _holders(packed: bytes) -> list[tuple[int, int]]:
