@@ -11,8 +11,9 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -445,11 +446,10 @@ def test_clients_go(start: Start, store: Store, connect: Connect) -> None:
     pids = [node.process.pid, *workers_of(node)]
 
     def sockets() -> int:
-        links = [
-            str(each.readlink())
-            for pid in pids
-            for each in Path(f"/proc/{pid}/fd").iterdir()
-        ]
+        links = []
+        for each in chain(*(Path(f"/proc/{pid}/fd").iterdir() for pid in pids)):
+            with suppress(FileNotFoundError):  # It was closed meanwhile.
+                links.append(str(each.readlink()))
         return sum(link.startswith("socket:") for link in links)
 
     warm_up(node, connect(node), "/bucket/key", b"data")

@@ -109,11 +109,13 @@ class ReactorNetworkTests(TestCase):
         with socket.socket() as unheard:
             unheard.bind(("127.0.0.1", 0))
             port = unheard.getsockname()[1]
-            for host in ("127.0.0.1", "localhost"):
-                connecting = ReactorNetwork(REACTOR).connect(
-                    host, port, EndFactory(), 5, False
-                )
-                await self.assertFailure(connecting, error.ConnectionRefusedError)
+            network = ReactorNetwork(REACTOR)
+            connecting = [
+                network.connect(host, port, EndFactory(), 5, False)
+                for host in ("127.0.0.1", "localhost") * 50
+            ]
+            for each in connecting:
+                await self.assertFailure(each, error.ConnectionRefusedError)
 
     async def test_groups(self) -> None:
         """

@@ -7,12 +7,14 @@ them have been read.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.interfaces import (
+    IAddress,
     IConnector,
     IDelayedCall,
     IHostnameResolver,
+    IProtocol,
     IReactorFDSet,
     IReactorPluggableNameResolver,
     IReactorTime,
@@ -28,6 +30,26 @@ TURN = 0.001
 """
 Seconds of each turn of the reactor in which such connections are read.
 """
+
+
+class _BulkConnector(Connector):
+    """
+    Makes a connection which, once it is there, is read with the others of a group.
+
+    Not before: the reactor tells a refusal by what it hears of reading and writing
+    together.
+    """
+
+    group: ReadGroup
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        """
+        The connection is there.
+        """
+        assert self.transport is not None
+        self.transport.reactor = cast("IReactorFDSet", self.group)
+        protocol: IProtocol | None = super().buildProtocol(addr)
+        return protocol
 
 
 @implementer(IReactorTime, IReactorPluggableNameResolver)
@@ -94,6 +116,8 @@ class BulkConnections:
         """
         Connect to an address.
         """
-        connector = Connector(host, port, factory, timeout, bindAddress, self._group)
+        address = (host, port, factory, timeout, bindAddress)
+        connector = _BulkConnector(*address, reactor=self._reactor)
+        connector.group = self._group
         connector.connect()
         return connector
