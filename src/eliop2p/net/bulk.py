@@ -40,14 +40,25 @@ class _BulkConnector(Connector):
     together.
     """
 
-    group: ReadGroup
+    def __init__(
+        self,
+        address: tuple[str, int],
+        factory: ClientFactory,
+        timeout: float,
+        local: tuple[str, int] | None,
+        *,
+        reactor: PosixReactorBase,
+        group: ReadGroup,
+    ) -> None:
+        super().__init__(*address, factory, timeout, local, reactor)
+        self._group = group
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """
         The connection is there.
         """
         assert self.transport is not None
-        self.transport.reactor = cast("IReactorFDSet", self.group)
+        self.transport.reactor = cast("IReactorFDSet", self._group)
         protocol: IProtocol | None = super().buildProtocol(addr)
         return protocol
 
@@ -116,8 +127,13 @@ class BulkConnections:
         """
         Connect to an address.
         """
-        address = (host, port, factory, timeout, bindAddress)
-        connector = _BulkConnector(*address, reactor=self._reactor)
-        connector.group = self._group
+        connector = _BulkConnector(
+            (host, port),
+            factory,
+            timeout,
+            bindAddress,
+            reactor=self._reactor,
+            group=self._group,
+        )
         connector.connect()
         return connector

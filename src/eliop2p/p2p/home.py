@@ -29,9 +29,9 @@ of.
 """
 
 
-class _StandingIn:
+class _Lacking:
     """
-    For which homes a node stands in, and since when.
+    Which homes are lacking, for which a node stands in, and since when.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class ChunkHome:
         self._clock = clock
         self._budget = budget
         self._heat = Heat()
-        self._standing_in = _StandingIn()
+        self._lacking = _Lacking()
         self._links: IPeerLinks | None = None
         self._members = set(membership.current().peers)
         membership.watch(self._drop_the_dead)
@@ -98,7 +98,7 @@ class ChunkHome:
 
         def changed(node_id: str) -> None:
             if links.reachable(node_id):
-                self._standing_in.forget(node_id)
+                self._lacking.forget(node_id)
 
         links.watch(changed)
 
@@ -218,7 +218,7 @@ class ChunkHome:
         lacking = [
             home for home in before if home in request.rejected or not self._alive(home)
         ]
-        since = [self._standing_in.since(home, now) for home in lacking]
+        since = [self._lacking.since(home, now) for home in lacking]
         informed = len(before) < self._homes.replicas
         if informed and not self._directory.holders(request.chunk_id):
             return False  # It was told of all leases, and of holders.
@@ -276,5 +276,5 @@ class ChunkHome:
         members = set(membership.peers)
         for node_id in sorted(self._members - members):
             self._directory.lost(node_id)
-            self._standing_in.forget(node_id)
+            self._lacking.forget(node_id)
         self._members = members

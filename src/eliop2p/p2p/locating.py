@@ -90,7 +90,7 @@ class Search:
         """
         Tell whether somebody else is there to be asked, should a node be late.
         """
-        return bool(self._left) and home.node_id not in self._awaited
+        return self.has_more and home.node_id not in self._awaited
 
     def next(self) -> PeerInfo | None:
         """
