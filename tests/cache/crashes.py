@@ -129,7 +129,9 @@ class Crashes:
         for chunk_id in evicted:
             self._said.forget(_NUMBERS[chunk_id])
         self._look(backend)
-        files.release()
+        stopped: list[None] = []
+        backend.stop().addCallback(stopped.append)
+        assert stopped == [None], "the tier waits for something"
 
     def _kill_after(self, seed: int, lines: int, seconds: float) -> None:
         command = [sys.executable, "-m", "tests.cache.crash_filler"]

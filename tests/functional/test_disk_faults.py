@@ -46,11 +46,18 @@ def mount(*arguments: str) -> None:
         pytest.skip(f"cannot mount: {done.stderr.strip()}")
 
 
+def mount_again(image: Path, mounted: Path) -> None:
+    """
+    Mount a disk that has been mounted before.
+    """
+    subprocess.run(["mount", "-o", "loop", str(image), str(mounted)], check=True)
+
+
 def unmount(path: Path, *flags: str) -> None:
     """
     Unmount something.
     """
-    subprocess.run(["umount", *flags, str(path)], check=False, capture_output=True)
+    subprocess.run(["umount", *flags, str(path)], check=True)
 
 
 @pytest.fixture
@@ -263,7 +270,7 @@ def test_dead_and_away(tmp_path: Path, objects: list[bytes]) -> None:
             clients.more(20)
             assert list(mounted.iterdir()) == []
             wait(lambda: not loop_devices(image), "nobody holds the disk any more")
-            mount("-o", "loop", str(image), str(mounted))
+            mount_again(image, mounted)
             before = own_bytes(mounted)
             assert before > CAP // 4
             wait(lambda: not degraded(node), "the node uses the disk again")
@@ -302,7 +309,7 @@ class PowerCuts(Crashes):
         Mount the disk again.
         """
         unmount(self._mounted)
-        mount("-o", "loop", str(self._image), str(self._mounted))
+        mount_again(self._image, self._mounted)
         ceiling = self._mounted / "cache" / CEILING_FILE
         if ceiling.exists():
             size = bytes_below(self._path)
@@ -322,7 +329,8 @@ def test_power(tmp_path: Path) -> None:
         for seed in range(POWER_CUTS):
             cuts.crash(seed)
     finally:
-        unmount(mounted)
+        while mounted.is_mount():
+            unmount(mounted, "-l")
     print(cuts.tally)
     assert (cuts.tally.lost_synced, cuts.tally.over) == (0, 0)
     assert cuts.tally.wrong_bytes == 0
