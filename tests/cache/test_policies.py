@@ -26,14 +26,8 @@ from eliop2p.cache.policy import EvictionPolicy
 from eliop2p.cache.tinylfu import TinyLfuPolicy
 from eliop2p.cache.wlru import WeightedLruPolicy
 from eliop2p.model.chunk import ChunkId
-from tests.cache.policy_twins import (
-    ArcTwin,
-    ListTwin,
-    Lru2Twin,
-    S3FifoTwin,
-    TinyLfuTwin,
-    WeightedTwin,
-)
+from tests.cache.policy_twins import ListTwin, Lru2Twin, S3FifoTwin, WeightedTwin
+from tests.cache.policy_twins_adaptive import ArcTwin, TinyLfuTwin
 
 _CAPACITY = 100
 

@@ -13,8 +13,8 @@ from eliop2p.control.metrics import ControlMetrics
 from eliop2p.control.openapi import describe_api
 from eliop2p.control.registry import Registry
 from eliop2p.control.routes import ROUTES
+from tests.control.server_case import ask
 from tests.control.support import Server
-from tests.control.test_server import ask
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference/control-api.md"
 _EXAMPLE = re.compile(

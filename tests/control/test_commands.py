@@ -22,8 +22,8 @@ from eliop2p.control.orders import (
 )
 from eliop2p.control.policy import Policy, Rule, wanted_replicas
 from eliop2p.control.routes import ROUTES
+from tests.control.server_case import Reply, ask, register
 from tests.control.support import Server, chunk_id
-from tests.control.test_server import Reply, ask, register
 
 COMMANDS = "/api/v1/nodes/node-1/commands"
 CHUNK = {"chunk_id": chunk_id(1).hex(), "length": 5}

@@ -2,98 +2,19 @@
 Tests for :mod:`eliop2p.control.server`.
 """
 
-import json
 from urllib.parse import quote
 
 import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from treq.client import HTTPClient
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.http_headers import Headers
 
 from eliop2p.control.answers import MAX_BODY
-from eliop2p.control.bodies import Body
 from eliop2p.control.messages import is_node_id
 from eliop2p.control.routes import ROUTES, Route
-from eliop2p.control.tokens import Role
+from tests.control.server_case import NODES, Reply, ask, register
 from tests.control.support import Server, chunk_id, node
 from tests.control.test_messages import HEARTBEAT, json_values
-
-NODES = "/api/v1/nodes"
-
-
-@attrs.frozen
-class Reply:
-    """
-    An answer as a client sees it.
-    """
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> dict[str, object]:
-        """
-        Read the body.
-        """
-        value = json.loads(self.body)
-        assert isinstance(value, dict)
-        return value
-
-    @property
-    def field(self) -> object:
-        """
-        Which part of the request was wrong.
-        """
-        error = self.json()["error"]
-        assert isinstance(error, dict)
-        assert error["remedy"]
-        return error["field"]
-
-
-def ask(
-    server: Server,
-    method: str,
-    path: str,
-    body: object = None,
-    headers: dict[str, str] | None = None,
-) -> Reply:
-    """
-    Make a request; a body that is not bytes goes as JSON.
-    """
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    client = HTTPClient(server.agent, data_to_body_producer=Body)
-    replies: list[Reply] = []
-    given = headers or {}
-
-    async def exchange() -> None:
-        response = await client.request(
-            method,
-            f"http://control{path}",
-            data=None if body is None else data,
-            headers=Headers({name: [value] for name, value in given.items()}),
-            reactor=server.clock,  # type: ignore[arg-type]
-        )
-        names = {
-            name.decode().lower(): values[0].decode()
-            for name, values in response.headers.getAllRawHeaders()
-        }
-        replies.append(Reply(response.code, names, await response.content()))
-
-    failures: list[object] = []
-    Deferred.fromCoroutine(exchange()).addErrback(failures.append)
-    server.agent.flush()
-    assert not failures, failures
-    return replies[0]
-
-
-def register(server: Server, node_id: str = "node-1") -> Reply:
-    """
-    Register a node.
-    """
-    return ask(server, "POST", NODES, attrs.asdict(node(node_id)))
 
 
 class ServerTests(SynchronousTestCase):
@@ -359,67 +280,3 @@ class ServerTests(SynchronousTestCase):
             self.assertEqual(register(server, text).status, 200)
             path = f"{NODES}/{quote(text, safe='')}/heartbeat"
             self.assertEqual(ask(server, "PUT", path, HEARTBEAT).status, 200)
-
-
-class TokenTests(SynchronousTestCase):
-    """
-    What the token promises.
-    """
-
-    def setUp(self) -> None:
-        """
-        Start with a token.
-        """
-        self.server = Server(token="s3cret")
-
-    def status(self, route: Route, authorization: str | None = None) -> int:
-        """
-        Make a route's request, with an Authorization or without.
-        """
-        headers = None if authorization is None else {"Authorization": authorization}
-        path = "/" + "/".join(route.path)
-        path = path.replace("{id}", "node-1").replace("{command}", "c-1")
-        return ask(self.server, route.method, path, {}, headers).status
-
-    def test_guarded(self) -> None:
-        """
-        Every path of the API asks for the token: without it 401, with another 403.
-        """
-        guarded = [route for route in ROUTES if route.role is not Role.ANYBODY]
-        api = [route for route in ROUTES if route.path[0] == "api"]
-        self.assertEqual({"openapi"}, {r.name for r in api} - {r.name for r in guarded})
-        for route in guarded:
-            self.assertEqual(self.status(route), 401, route)
-            for wrong in (
-                "Bearer other",
-                "Bearer s3cre",
-                "Bearer ",
-                "Basic s3cret",
-                "",
-            ):
-                self.assertEqual(self.status(route, wrong), 403, (route, wrong))
-            self.assertIn(self.status(route, "Bearer s3cret"), (200, 400, 404), route)
-        self.assertEqual(self.server.metrics.refused["no_token"], len(guarded))
-        self.assertEqual(self.server.metrics.refused["wrong_token"], 5 * len(guarded))
-
-    def test_open(self) -> None:
-        """
-        Health, Prometheus' metrics and the description of the API ask for nothing.
-        """
-        for route in ROUTES:
-            if route.role is Role.ANYBODY:
-                self.assertEqual(self.status(route), 200)
-
-    def test_not_told(self) -> None:
-        """
-        A refusal says how to show the token and shows neither token.
-        """
-        reply = ask(
-            self.server, "GET", NODES, headers={"Authorization": "Bearer guess"}
-        )
-        self.assertIn(b"Bearer TOKEN", reply.body)
-        self.assertNotIn(b"guess", reply.body)
-        self.assertNotIn(b"s3cret", reply.body)
-        self.assertEqual(
-            ask(self.server, "GET", NODES).headers["www-authenticate"], "Bearer"
-        )

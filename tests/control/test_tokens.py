@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.base.secret import Secret
 from eliop2p.control.routes import ROUTES
 from eliop2p.control.tokens import Role, read_token
+from tests.control.server_case import Reply, ask, register
 from tests.control.support import Server, node
-from tests.control.test_server import Reply, ask, register
 
 JOIN, ADMIN = "join-s3cret", "admin-s3cret@1970-01-02T00:00:00Z"
 POLICY = {"min_replicas": 1, "max_replicas": 2}

@@ -16,14 +16,14 @@ import oss2
 import pytest
 
 from tests.functional.one_node import OneNode, make_node
-from tests.functional.stores.oss_origin import (
+from tests.functional.stores.oss_origin import OssServer
+from tests.functional.stores.oss_world import (
     ALICE,
     BOB,
     REGION,
     SECRETS,
     STS,
     TOKEN,
-    OssServer,
     World,
     make_world,
 )

@@ -18,14 +18,14 @@ import pytest
 from oss2.auth import AuthBase as Auth
 
 from eliop2p.cli.local_cluster import LocalCluster
-from tests.functional.stores.oss_origin import (
+from tests.functional.stores.oss_origin import OssServer
+from tests.functional.stores.oss_world import (
     ALICE,
     BOB,
     REGION,
     SECRETS,
     STS,
     TOKEN,
-    OssServer,
     World,
     make_world,
 )

@@ -12,13 +12,8 @@ import oss2
 import pytest
 
 from tests.functional.one_node import OneNode, make_node
-from tests.functional.stores.oss_origin import (
-    ALICE,
-    REGION,
-    SECRETS,
-    OssServer,
-    make_world,
-)
+from tests.functional.stores.oss_origin import OssServer
+from tests.functional.stores.oss_world import ALICE, REGION, SECRETS, make_world
 from tests.functional.test_oss import BUCKET, Oss, fetch, run
 
 

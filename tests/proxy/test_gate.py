@@ -27,7 +27,7 @@ from tests.proxy.fakes import FakeOrigin
 from tests.proxy.test_service import Told
 from tests.proxy.wires import Upload, Wire, connect, make_factory
 from tests.signing.test_payload import example, example_head
-from tests.signing.test_v4 import (
+from tests.signing.v4_case import (
     AKID,
     DATED,
     EMPTY,

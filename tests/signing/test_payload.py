@@ -19,7 +19,7 @@ from eliop2p.signing.chunked import BodySignature, ChunkedBody
 from eliop2p.signing.payload import BodyFilter, passage
 from eliop2p.signing.refusal import Refused
 from eliop2p.signing.resource import path_style
-from tests.signing.test_v4 import AKID, DATE, NOW, SECRET, authorization, client
+from tests.signing.v4_case import AKID, DATE, NOW, SECRET, authorization, client
 
 SEED = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
 CHUNKS = (

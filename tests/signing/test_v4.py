@@ -3,104 +3,25 @@ Tests for :mod:`eliop2p.signing.v4`: every rule that S3 has for Signature V4.
 """
 
 import attrs
-from twisted.trial.unittest import SynchronousTestCase
 
-from eliop2p.base.clients import Access, Client, Rule
-from eliop2p.base.secret import Secret
-from eliop2p.http1.dates import basic_date, http_date
-from eliop2p.http1.message import Header, RequestHead
-from eliop2p.signing.admission import admit, verifiers
-from eliop2p.signing.aws import EMPTY_SHA256, V4, Scope
-from eliop2p.signing.refusal import Refused
+from eliop2p.http1.dates import http_date
+from eliop2p.http1.message import RequestHead
+from eliop2p.signing.admission import verifiers
+from eliop2p.signing.aws import EMPTY_SHA256
 from eliop2p.signing.resource import path_style
-
-NOW = 1_369_353_600.0  # 20130524T000000Z, the day of AWS's own examples.
-DATE = "20130524T000000Z"
-AKID = "AKIAIOSFODNN7EXAMPLE"
-SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-HOST: Header = (b"Host", b"examplebucket.s3.amazonaws.com")
-DATED: Header = (b"x-amz-date", DATE.encode())
-EMPTY: Header = (b"x-amz-content-sha256", EMPTY_SHA256.encode())
-CREDENTIAL = f"{AKID}/20130524/us-east-1/s3/aws4_request"
-
-
-def client() -> Client:
-    """
-    Make the client of AWS's examples.
-    """
-    rules = (Rule(Access.FULL, b"*"),)
-    return Client("example", AKID, Secret(SECRET), None, rules)
-
-
-def authorization(signature: str, signed: str, credential: str = CREDENTIAL) -> Header:
-    """
-    Make an Authorization header.
-    """
-    text = (
-        f"AWS4-HMAC-SHA256 Credential={credential},SignedHeaders={signed},"
-        f"Signature={signature}"
-    )
-    return (b"Authorization", text.encode())
-
-
-def signed(head: RequestHead, date: str = DATE, payload: str = EMPTY_SHA256) -> str:
-    """
-    Sign whatever headers a request has.
-    """
-    names = sorted({name.lower().decode() for name, _ in head.headers})
-    key = V4(Secret(SECRET), Scope(date, "us-east-1"))
-    query = head.target.partition(b"?")[2].decode()
-    return key.sign_request(head, names, query, payload)
-
-
-def get(*headers: Header, target: bytes = b"/bkt/k") -> RequestHead:
-    """
-    Make a GET with the usual headers, not signed yet.
-    """
-    return RequestHead(b"GET", target, (HOST, DATED, EMPTY, *headers))
-
-
-def with_signature(
-    head: RequestHead, date: str = DATE, payload: str = EMPTY_SHA256
-) -> RequestHead:
-    """
-    Sign a request in its header.
-    """
-    names = ";".join(sorted({name.lower().decode() for name, _ in head.headers}))
-    credential = CREDENTIAL.replace("20130524", date[:8])
-    return head.adding(authorization(signed(head, date, payload), names, credential))
-
-
-class V4Case(SynchronousTestCase):
-    """
-    The door.
-    """
-
-    def admit(self, head: RequestHead, now: float = NOW) -> RequestHead:
-        """
-        Let a request in, and give what is left of it.
-        """
-        verify = verifiers("s3", "us-east-1")
-        resource = path_style(head.target)
-        return admit(head, resource, {AKID: client()}, now, verify).head
-
-    def refusal(self, head: RequestHead, now: float = NOW) -> tuple[str, str]:
-        """
-        Give the code and the message with which a request is refused.
-        """
-        with self.assertRaises(Refused) as caught:
-            self.admit(head, now)
-        return caught.exception.code, str(caught.exception)
-
-    def assert_refused(
-        self, code: str, part: str, head: RequestHead, now: float = NOW
-    ) -> None:
-        """
-        Refuse a request with a code and a message that says why.
-        """
-        said = self.refusal(head, now)
-        self.assertEqual(said[0], code, said)
-        self.assertIn(part, said[1])
+from tests.signing.v4_case import (
+    AKID,
+    DATED,
+    EMPTY,
+    HOST,
+    NOW,
+    V4Case,
+    authorization,
+    client,
+    get,
+    signed,
+    with_signature,
+)
 
 
 class ExampleTests(V4Case):
@@ -346,96 +267,3 @@ class HeaderTests(V4Case):
         self.assert_refused(
             "InvalidArgument", "invalid", get((b"Authorization", b"AWS nothing"))
         )
-
-
-class UrlTests(V4Case):
-    """
-    Signatures in the URL, and the ways in which they are refused.
-    """
-
-    def url(self, drop: str = "", **changes: str) -> RequestHead:
-        """
-        Make a presigned GET, one parameter dropped or some changed, and sign it.
-        """
-        values = {
-            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-            "X-Amz-Credential": CREDENTIAL.replace("/", "%2F"),
-            "X-Amz-Date": DATE,
-            "X-Amz-Expires": "60",
-            "X-Amz-SignedHeaders": "host",
-        }
-        values |= {f"X-Amz-{name}": value for name, value in changes.items()}
-        query = "&".join(
-            f"{name}={value}" for name, value in values.items() if name != drop
-        )
-        head = RequestHead(b"GET", b"/bkt/k?" + query.encode(), (HOST,))
-        signature = signed(head, payload="UNSIGNED-PAYLOAD")
-        return attrs.evolve(
-            head, target=head.target + b"&X-Amz-Signature=" + signature.encode()
-        )
-
-    def test_good(self) -> None:
-        """
-        The longest life is seven days.
-        """
-        self.admit(self.url())
-        self.admit(self.url(Expires="604800"))
-
-    def test_missing(self) -> None:
-        """
-        Each parameter is needed, once.
-        """
-        code = "AuthorizationQueryParametersError"
-        for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders"):
-            head = self.url(drop=f"X-Amz-{name}")
-            self.assert_refused(code, "requires the X-Amz-Algorithm", head)
-        head = self.url()
-        twice = attrs.evolve(head, target=head.target + b"&X-Amz-Expires=9")
-        self.assert_refused(code, "requires the X-Amz-Algorithm", twice)
-
-    def test_wrong(self) -> None:
-        """
-        Each parameter must make sense.
-        """
-        code = "AuthorizationQueryParametersError"
-        for change, part in (
-            ({"Algorithm": "AWS4-HMAC-SHA1"}, "only supports"),
-            ({"Expires": "604801"}, "X-Amz-Expires must be"),
-            ({"Expires": "0"}, "X-Amz-Expires must be"),
-            ({"Expires": "-1"}, "X-Amz-Expires must be"),
-            ({"Expires": "1e3"}, "X-Amz-Expires must be"),
-            ({"Date": "20130525T000000Z"}, "X-Amz-Date must be"),
-            ({"Date": "yesterday"}, "X-Amz-Date must be"),
-            ({"Credential": "a%2Fb"}, "mal-formed"),
-        ):
-            self.assert_refused(code, part, self.url(**change))
-
-    def test_headers(self) -> None:
-        """
-        A URL that does not sign Host, or comes with an x-amz-* header that it does not
-        sign, is refused.
-        """
-        head = self.url(SignedHeaders="range")
-        self.assert_refused("AccessDenied", "not signed: host", head)
-        head = self.url().adding((b"x-amz-acl", b"public-read"))
-        self.assert_refused("AccessDenied", "not signed: x-amz-acl", head)
-
-    def test_appended(self) -> None:
-        """
-        Nothing can be added to a URL.
-        """
-        head = self.url()
-        more = attrs.evolve(head, target=head.target + b"&versionId=1")
-        self.assert_refused("SignatureDoesNotMatch", "Check your key", more)
-
-
-class DateTests(SynchronousTestCase):
-    """
-    The form of dates in signatures.
-    """
-
-    def test_basic(self) -> None:
-        """
-        Parts of a second are dropped.
-        """
-        self.assertEqual(basic_date(NOW + 0.9), DATE)

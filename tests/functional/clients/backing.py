@@ -8,13 +8,13 @@ import attrs
 import oss2
 from botocore.client import BaseClient
 
-from tests.functional.stores import oss_origin
+from tests.functional.stores import oss_world
 from tests.functional.stores.oss_origin import OssServer
 from tests.functional.stores.store import REGION, Credentials, client
 
 BUCKET = "models"
 
-_ALICE = Credentials(oss_origin.ALICE, oss_origin.SECRETS[oss_origin.ALICE])
+_ALICE = Credentials(oss_world.ALICE, oss_world.SECRETS[oss_world.ALICE])
 
 
 class Backing(Protocol):
@@ -140,7 +140,7 @@ class OssBacking:
 
     server: OssServer
     credentials: Credentials = _ALICE
-    region: str = oss_origin.REGION
+    region: str = oss_world.REGION
 
     @property
     def url(self) -> str:

@@ -12,7 +12,8 @@ from eliop2p.cli.local_cluster import LocalNode, free_ports
 from tests.functional.clients.backing import Backing, OssBacking, S3Backing
 from tests.functional.clients.place import NAME, Place, make_node
 from tests.functional.conftest import Store
-from tests.functional.stores.oss_origin import OssServer, make_world
+from tests.functional.stores.oss_origin import OssServer
+from tests.functional.stores.oss_world import make_world
 from tests.functional.stores.store import RealStore
 
 
