@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import RemoteProtocolError
-from eliop2p.workers.messages import MAX_MESSAGE, Kind, Message, decode
+from eliop2p.model.span import FileSpan
+from eliop2p.workers.messages import (
+    MAX_MESSAGE,
+    Kind,
+    Message,
+    decode,
+    decode_places,
+    encode_places,
+)
 
 _NUMBERS = st.integers(0, 2**64 - 1)
 
@@ -37,6 +45,20 @@ class MessageTests(SynchronousTestCase):
         except RemoteProtocolError:
             return
         self.assertEqual(message.encode(), data)
+
+    @given(st.lists(st.tuples(st.integers(0, 99), _NUMBERS, _NUMBERS), max_size=16))
+    def test_places(self, places: list[tuple[int, int, int]]) -> None:
+        """
+        Where bytes are in files is read as it was written, and the longest list of
+        them fits into a message.
+        """
+        spans = tuple(FileSpan(*place) for place in places)
+        files = [span.fd for span in spans]
+        data = encode_places(spans)
+        self.assertEqual(decode_places(data, files), spans)
+        self.assertLess(len(data), MAX_MESSAGE // 2)
+        with self.assertRaisesRegex(RemoteProtocolError, "files come with"):
+            decode_places(data, [*files, 1])
 
     def test_unknown_kind(self) -> None:
         """

@@ -24,7 +24,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.model.span import FileSpan
 from eliop2p.workers.board import Board
 from eliop2p.workers.channel import close_all
-from eliop2p.workers.messages import DIALECT, MAX_MESSAGE, Kind, Message, decode
+from eliop2p.workers.messages import (
+    DIALECT,
+    MAX_MESSAGE,
+    Kind,
+    Message,
+    decode,
+    decode_places,
+)
 from eliop2p.workers.pool import (
     CHECK_SECONDS,
     FIRST_PAUSE,
@@ -156,8 +163,8 @@ class WorkersTests(SynchronousTestCase):
         """
         Give work.
         """
-        span = FileSpan(self.fd, 5, length)
-        return self.workers.carry(self.client, span, self.ended.append) is not None
+        spans = (FileSpan(self.fd, 5, length - 1), FileSpan(self.fd, 0, 1))
+        return self.workers.carry(self.client, spans, self.ended.append) is not None
 
     def test_not_ready(self) -> None:
         """
@@ -176,7 +183,13 @@ class WorkersTests(SynchronousTestCase):
         self.be_ready()
         self.assertTrue(self.carry(100))
         (first, second) = self.fakes
-        self.assertEqual(first.heard(), [Message(Kind.CARRY, 1, 5, 100)])
+        (message,) = first.heard()
+        self.assertEqual((message.kind, message.ticket), (Kind.CARRY, 1))
+        self.assertEqual(
+            decode_places(message.data, (8, 9)),
+            (FileSpan(8, 5, 99), FileSpan(9, 0, 1)),
+        )
+        self.assertEqual(message.first, 2)
         self.assertEqual(second.heard(), [])
         self.assertEqual(first.protocol.load, 100)
         first.say(Message(Kind.ENDED, 1, 60, errno.EPIPE))
@@ -213,7 +226,7 @@ class WorkersTests(SynchronousTestCase):
         """
         self.be_ready()
         stop = self.workers.carry(
-            self.client, FileSpan(self.fd, 0, 9), self.ended.append
+            self.client, (FileSpan(self.fd, 0, 9),), self.ended.append
         )
         assert stop is not None
         stop()

@@ -4,23 +4,39 @@ Tests for :mod:`eliop2p.workers.sender` and :mod:`eliop2p.workers.porter`.
 
 import os
 import tempfile
+from collections.abc import Callable
 from typing import cast
 
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime, ITCPTransport
 from twisted.internet.testing import StringTransport
+from zope.interface.verify import verifyObject
 
 from eliop2p.base.errors import SpanUnreadable
-from eliop2p.interfaces import IBodySender, IStreamTransport
-from eliop2p.model.span import FileSpan
+from eliop2p.interfaces import IBodySender, IRunSender, IStreamTransport
+from eliop2p.model.span import FileSpan, Run
 from eliop2p.net.copying_sender import TransportSender
 from eliop2p.net.sender import SocketSender
 from eliop2p.workers import sender as sender_module
+from eliop2p.workers.channel import close_all
+from eliop2p.workers.messages import Message
 from eliop2p.workers.pool import Workers
 from eliop2p.workers.sender import CarriedSender, carried_by
 from tests.net import body_senders
 from tests.net.body_senders import LARGE, SMALL, file_of, noise
 from tests.net.loopback import REACTOR, End, turns
-from tests.workers.rigs import InnerSpawn
+from tests.workers.rigs import InnerSpawn, InnerWorker
+
+
+def _without_files(worker: InnerWorker) -> Callable[[Message, list[int]], None]:
+    """
+    Make what takes messages of which descriptors have been lost.
+    """
+
+    def received(message: Message, descriptors: list[int]) -> None:
+        close_all(descriptors)
+        worker.porter._received(message, [])
+
+    return received
 
 
 class CarriedSenderTests(body_senders.BodySenderPromises):
@@ -63,6 +79,13 @@ class CarriedSenderTests(body_senders.BodySenderPromises):
         inner = SocketSender(end.connection, REACTOR)
         return CarriedSender(inner, end.connection, self.workers)
 
+    async def test_takes_runs(self) -> None:
+        """
+        It provides what the interface of those asks for that take runs.
+        """
+        sender, _, _ = await self.ends()
+        verifyObject(IRunSender, sender)
+
     async def test_workers_send(self) -> None:
         """
         Files are sent by workers; what is in memory, or has more behind it, is not.
@@ -78,6 +101,92 @@ class CarriedSenderTests(body_senders.BodySenderPromises):
         await client.wait_for(1004)
         self.assertEqual(client.received, b"head" + content)
         self.assertEqual(sender.bytes_sent, 1004)
+
+    async def test_runs(self) -> None:
+        """
+        A run of files goes to one worker as one, and arrives whole and in order.
+        """
+        for buffers in (0, SMALL):
+            sender, _, client = await self.ends(buffers)
+            content, before = noise(LARGE), self.workers.sent
+            given = sender.bytes_sent
+            parts = self.parts_of(content, 16)
+            runs: list[Run] = [parts[:9], parts[9], memoryview(b"!"), parts[10:]]
+            await sender.send_runs(iter(runs))
+            self.assertEqual(self.workers.sent - before, LARGE)
+            self.assertEqual(sender.bytes_sent - given, LARGE + 1)
+            await client.wait_for(LARGE + 1)
+            end = parts[10].offset
+            self.assertEqual(client.received, content[:end] + b"!" + content[end:])
+
+    def parts_of(self, content: bytes, count: int) -> tuple[FileSpan, ...]:
+        """
+        Put the content into files, of which each has a part in its place.
+        """
+        size = -(-len(content) // count)
+        return tuple(
+            FileSpan(
+                file_of(self, bytes(start) + content[start : start + size]),
+                start,
+                len(content[start : start + size]),
+            )
+            for start in range(0, len(content), size)
+        )
+
+    async def test_deaths_amid_a_run(self) -> None:
+        """
+        When workers die amid a run, in whichever file, the client gets every byte once
+        and in order.
+        """
+        sender, _, client = await self.ends(SMALL)
+        content = noise(LARGE)
+        sending = sender.send_runs(iter((self.parts_of(content, 7),)))
+        for length in (2_000_000, 4_000_000):
+            await client.wait_for(length)
+            for worker in list(self.spawn.workers):
+                if worker.alive and worker.porter._carried:
+                    worker.end()
+            self.assertNoResult(sending)
+        await sending
+        await client.wait_for(LARGE)
+        self.assertEqual(client.received, content)
+        self.assertEqual(self.workers.here, 0)
+
+    async def test_bad_file_amid_a_run(self) -> None:
+        """
+        What is told of a file that is too short is how much of the run went out,
+        whoever was sending it, and no further run is asked for.
+        """
+        for alive in (True, False):
+            sender, _, client = await self.ends(SMALL)
+            content = noise(LARGE)
+            first, second, third = self.parts_of(content, 3)
+            os.truncate(second.fd, second.offset + 1_000_000)
+            if not alive:
+                self.patch(self.workers, "carry", lambda *_: None)
+            runs = iter(((first, second, third), third))
+            with self.assertRaises(SpanUnreadable) as unreadable:
+                await sender.send_runs(runs)
+            taken = len(first) + 1_000_000
+            self.assertEqual(unreadable.exception.taken, taken)
+            self.assertEqual(list(runs), [third])
+            await sender.send(memoryview(content)[taken:], False)
+            await client.wait_for(LARGE)
+            self.assertEqual(client.received, content)
+            self.assertEqual(self.workers.here, 0)
+
+    async def test_no_descriptors_left(self) -> None:
+        """
+        The node sends what a worker has no descriptors for.
+        """
+        sender, _, client = await self.ends()
+        content = noise(LARGE)
+        for worker in self.spawn.workers:
+            self.patch(worker.porter._channel, "_received", _without_files(worker))
+        await sender.send_runs(iter((self.parts_of(content, 3),)))
+        self.assertEqual(self.workers.sent, 0)
+        await client.wait_for(LARGE)
+        self.assertEqual(client.received, content)
 
     async def test_progress(self) -> None:
         """

@@ -42,7 +42,13 @@ from eliop2p.interfaces._swarm import (
     OneWay,
     Place,
 )
-from eliop2p.interfaces._system import IBodySender, INetwork, IStreamTransport, IWorker
+from eliop2p.interfaces._system import (
+    IBodySender,
+    INetwork,
+    IRunSender,
+    IStreamTransport,
+    IWorker,
+)
 from eliop2p.interfaces._tiers import (
     BackendSettings,
     CacheUsage,
@@ -95,6 +101,7 @@ __all__ = [
     "IRecordStore",
     "IReplicaAware",
     "IReplicas",
+    "IRunSender",
     "ISmallChunks",
     "IStreamTransport",
     "IWorker",

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import Attribute, Interface
 
-from eliop2p.model.span import Span
+from eliop2p.model.span import Run, Span
 
 _T = TypeVar("_T")
 
@@ -125,4 +125,18 @@ class IBodySender(Interface):
     def close() -> None:
         """
         Give up whatever the sender holds; a pending send fails.
+        """
+
+
+class IRunSender(Interface):
+    """
+    A sender that had rather be given much in one go.
+    """
+
+    run_bytes: int = Attribute("From how many bytes on it is enough.")
+    run_files: int = Attribute("And in how many files they may be at most.")
+
+    def send_runs(runs: Iterator[Run]) -> "Deferred[None]":
+        """
+        Send bytes as :meth:`IBodySender.send_all` does, each run as if it were a span.
         """

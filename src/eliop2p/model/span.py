@@ -53,3 +53,16 @@ Span = memoryview | FileSpan
 """
 Bytes in memory, or in a file.
 """
+
+Run = Span | tuple[FileSpan, ...]
+"""
+Bytes that are handed over in one go: those of a span, or of several files one after
+the other.
+"""
+
+
+def run_length(run: Run) -> int:
+    """
+    Count the bytes of a run.
+    """
+    return sum(map(len, run)) if isinstance(run, tuple) else len(run)

@@ -10,8 +10,13 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.http1.message import Header, RequestHead, ResponseHead
-from eliop2p.interfaces import IBodySender, IBodySource, IStreamTransport
-from eliop2p.model.span import Span
+from eliop2p.interfaces import (
+    IBodySender,
+    IBodySource,
+    IRunSender,
+    IStreamTransport,
+)
+from eliop2p.model.span import Run, Span, run_length
 from eliop2p.model.trail import RequestTrail
 from eliop2p.proxy.checked_body import CheckedBody
 from eliop2p.proxy.progress import Progress
@@ -148,23 +153,49 @@ class Exchange:
             raise
         self.sent += length
 
-    async def send_all(self, spans: Iterator[Span]) -> None:
+    @property
+    def run_limits(self) -> tuple[int, int]:
         """
-        Send bytes of the body; each span is asked for when the kernel has taken the one
+        How many bytes had best come in one run, and from how many files at most.
+        """
+        runs = self._runs
+        return (0, 1) if runs is None else (runs.run_bytes, runs.run_files)
+
+    async def send_all(self, runs: Iterator[Run]) -> None:
+        """
+        Send bytes of the body; each run is asked for when the kernel has taken the one
         before.
 
+        Args:
+            runs: The bytes; within :attr:`run_limits`.
+
         Raises:
-            SpanUnreadable: The file of the last span that was asked for cannot be read.
+            SpanUnreadable: A file of the last run that was asked for cannot be read.
         """
         await self._send_head(more=True)
         try:
-            await self._sender.send_all(self._counted(spans))
+            if self._runs is not None:
+                await self._runs.send_runs(self._counted(runs))
+            else:
+                await self._sender.send_all(self._one_by_one(runs))
         except SpanUnreadable as error:
             self.sent += error.taken
             raise
 
-    def _counted(self, spans: Iterator[Span]) -> Iterator[Span]:
-        for span in spans:
+    @property
+    def _runs(self) -> IRunSender | None:
+        # Who is told of the progress gets something else for each span.
+        return IRunSender(self._sender, None) if self.progress is None else None
+
+    def _counted(self, runs: Iterator[Run]) -> Iterator[Run]:
+        for run in runs:
+            yield run
+            self.sent += run_length(run)
+
+    def _one_by_one(self, runs: Iterator[Run]) -> Iterator[Span]:
+        for span in runs:
+            if isinstance(span, tuple):
+                raise LocalProtocolError("several files for a sender of one")
             yield span if self.progress is None else self.progress.passed(span)
             self.sent += len(span)
 

@@ -3,16 +3,19 @@ The body of an answer: chunks opened ahead of the client and sent in order.
 """
 
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import closing
 from itertools import chain
 from typing import TypeVar
 
+import attrs
+
 from eliop2p.base.errors import SpanUnreadable
-from eliop2p.interfaces import IChunkOrigin, IChunkReader
+from eliop2p.interfaces import IChunkHandle, IChunkOrigin, IChunkReader
 from eliop2p.model.chunk import MIB, Chunk, Layout
 from eliop2p.model.ranges import Interval
-from eliop2p.model.span import Span
+from eliop2p.model.span import FileSpan, Run, Span
 from eliop2p.model.trail import Arrival, ChunkTrail
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.opened_ahead import OpenedAhead
@@ -41,6 +44,18 @@ The most bytes handed to the sender in one go; it shares the processor by itself
 """
 
 _T = TypeVar("_T")
+
+
+@attrs.define
+class _Piece:
+    """
+    A chunk that is at hand and open.
+    """
+
+    chunk: Chunk
+    tier: str
+    handle: IChunkHandle
+    span: Span
 
 
 class BodyReader:
@@ -82,7 +97,7 @@ class BodyReader:
         self._held = held
         self._mixed = mixed
         self._position = 0
-        self._tier = ""
+        self._opened: deque[_Piece] = deque()
         self._left: list[int] = []
         self._ahead: dict[int, OpenedAhead] = {}
         self._window = ahead
@@ -124,54 +139,98 @@ class BodyReader:
         Send the chunks that come next as long as they are at hand: then nothing has to
         be waited for but the client, and one answer for all of them is enough.
         """
-        with closing(self._spans(exchange, part)) as spans:
-            first = next(spans, None)
+        broken: Chunk | None = None
+        with closing(self._runs(exchange, part)) as runs:
+            first = next(runs, None)
             if first is None:
                 return
             if not exchange.begun:
                 begin()
-            broken: SpanUnreadable | None = None
             try:
-                await exchange.send_all(chain((first,), spans))
+                await exchange.send_all(chain((first,), runs))
             except SpanUnreadable as error:
-                broken = error
+                broken = self._broke_off(exchange, error.taken)
         if broken is not None:
-            await self._give_up(broken)
+            # The rest of it has to come from elsewhere.
+            await self._reader.drop(broken.id)
 
-    async def _give_up(self, error: SpanUnreadable) -> None:
+    def _broke_off(self, exchange: Exchange, taken: int) -> Chunk:
         """
-        Have the rest of the chunk that was being sent from elsewhere.
+        Count what has been sent of the open chunks, and tell which cannot be read.
         """
-        chunk = self._chunk_here()
-        self._left.insert(0, chunk.index)
-        self._count(self._tier, error.taken)
-        self._position += error.taken
-        await self._reader.drop(chunk.id)
+        while taken >= len(self._opened[0].span):
+            taken -= len(self._opened[0].span)
+            self._sent_first(exchange)
+        broken = self._opened[0]
+        self._count(broken.tier, taken)
+        self._position += taken
+        return broken.chunk
 
-    def _spans(self, exchange: Exchange, part: Interval) -> Generator[Span, None, None]:
+    def _runs(self, exchange: Exchange, part: Interval) -> Generator[Run, None, None]:
         """
-        Open chunks that are at hand, each when the one before has been sent.
+        Open chunks that are at hand, those of a run when the one before has been sent.
         """
-        while self._position < part.stop:
-            chunk = self._chunk_here()
-            found = None
-            if chunk.index not in self._ahead:
-                found = self._reader.open_at_once(chunk, self._origin)
+        size, files = exchange.run_limits
+        try:
+            while True:
+                self._open_run(part, size, files)
+                if not self._opened:
+                    return
+                run = self._next_run()
+                yield run
+                for _ in range(len(run) if isinstance(run, tuple) else 1):
+                    self._sent_first(exchange)
+        finally:
+            while self._opened:
+                piece = self._opened.pop()
+                self._left.insert(0, piece.chunk.index)
+                piece.handle.close()
+
+    def _open_run(self, part: Interval, size: int, files: int) -> None:
+        """
+        Open the chunks at hand that come next: one, and more up to a size.
+        """
+        opened = self._opened
+        position = self._position + sum(len(piece.span) for piece in opened)
+        end = self._position + max(size, 1)
+        while position < min(end, part.stop) and len(opened) < files:
+            chunk = self._layout.chunk(position // self._layout.chunk_size)
+            if chunk.index in self._ahead:
+                return
+            found = self._reader.open_at_once(chunk, self._origin)
             if found is None:
                 return
-            handle, self._tier = found
-            try:
-                self._left.remove(chunk.index)
-                if not self._held:
-                    self._open_more()
-                size = min(chunk.start + chunk.length, part.stop) - self._position
-                yield handle.span(self._position - chunk.start, size)
-            finally:
-                handle.close()
-            self._count(self._tier, size)
-            self._position += size
-            self._note(exchange, chunk, size, self._tier)
-            self._done(chunk)
+            handle, tier = found
+            stop = min(chunk.start + chunk.length, part.stop)
+            span = handle.span(position - chunk.start, stop - position)
+            opened.append(_Piece(chunk, tier, handle, span))
+            self._left.remove(chunk.index)
+            if not self._held:
+                self._open_more()
+            position = stop
+
+    def _next_run(self) -> Run:
+        """
+        Take the open chunks that come next and are files, or one.
+        """
+        files = []
+        for piece in self._opened:
+            if not isinstance(piece.span, FileSpan):
+                break
+            files.append(piece.span)
+        return tuple(files) if len(files) > 1 else self._opened[0].span
+
+    def _sent_first(self, exchange: Exchange) -> None:
+        """
+        Let go of the first open chunk: all that is wanted of it has been sent.
+        """
+        piece = self._opened.popleft()
+        piece.handle.close()
+        size = len(piece.span)
+        self._count(piece.tier, size)
+        self._position += size
+        self._note(exchange, piece.chunk, size, piece.tier)
+        self._done(piece.chunk)
 
     # --- all others
 

@@ -8,12 +8,14 @@ it. Every message has the same form; what a field means depends on the kind.
 
 import enum
 import struct
+from collections.abc import Sequence
 
 import attrs
 
 from eliop2p.base.errors import RemoteProtocolError
+from eliop2p.model.span import FileSpan
 
-DIALECT = 2
+DIALECT = 3
 """
 Says whether both sides mean the same by messages: a worker that was started again after
 the package has been upgraded may belong to another version than its node.
@@ -24,12 +26,18 @@ MAX_MESSAGE = 160 * 1024
 The longest message in bytes.
 """
 
-MAX_DESCRIPTORS = 2
+MAX_FILES = 16
+"""
+Of how many files bytes are sent by one message at most.
+"""
+
+MAX_DESCRIPTORS = 1 + MAX_FILES
 """
 How many descriptors come with a message at most.
 """
 
 _FORM = struct.Struct("!BQQQ")
+_PLACE = struct.Struct("!QQ")
 
 
 class Kind(enum.IntEnum):
@@ -39,7 +47,8 @@ class Kind(enum.IntEnum):
 
     CARRY = 1
     """
-    To a worker, with a client's socket and a file: send bytes. Ticket, offset, length.
+    To a worker, with a client's socket and files: send bytes. Ticket, number of
+    files; with where the bytes are in them.
     """
 
     STOP = 2
@@ -134,3 +143,27 @@ def decode(data: bytes) -> Message:
         return Message(Kind(kind), ticket, first, second, data[_FORM.size :])
     except (struct.error, ValueError) as error:
         raise RemoteProtocolError(f"not a message of a worker: {error}") from error
+
+
+def encode_places(spans: Sequence[FileSpan]) -> bytes:
+    """
+    Write where bytes are in files, for :attr:`Kind.CARRY`.
+    """
+    return b"".join(_PLACE.pack(span.offset, span.length) for span in spans)
+
+
+def decode_places(data: bytes, files: Sequence[int]) -> tuple[FileSpan, ...]:
+    """
+    Read where bytes are in files.
+
+    Args:
+        data: What came with a message.
+        files: As well: the descriptors of the files.
+
+    Raises:
+        RemoteProtocolError: It is of another number of files.
+    """
+    if len(data) != _PLACE.size * len(files):
+        raise RemoteProtocolError(f"{len(files)} files come with {len(data)} bytes")
+    places = zip(files, _PLACE.iter_unpack(data), strict=True)
+    return tuple(FileSpan(fd, offset, length) for fd, (offset, length) in places)

@@ -190,14 +190,17 @@ class Workers(Service):
         return all_gone.addCallback(gone)
 
     def carry(
-        self, client: int, span: FileSpan, ended: Callable[[Ended], None]
+        self,
+        client: int,
+        spans: Sequence[FileSpan],
+        ended: Callable[[Ended], None],
     ) -> Callable[[], None] | None:
         """
         Have a worker send bytes, unless the node itself has less to do than any.
 
         Args:
             client: See :meth:`WorkerProcess.carry`.
-            span: As well.
+            spans: As well.
             ended: As well.
 
         Returns:
@@ -207,7 +210,7 @@ class Workers(Service):
         idlest = min(ready, key=lambda process: process.load, default=None)
         if idlest is None or idlest.load > self.here:
             return None
-        ticket = idlest.carry(client, span, ended)
+        ticket = idlest.carry(client, spans, ended)
         if ticket is None:
             return None
         return lambda: idlest.stop(ticket)

@@ -6,7 +6,8 @@ import errno
 import os
 import random
 import socket
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import (
     IReactorFDSet,
@@ -20,24 +21,22 @@ from eliop2p.model.span import FileSpan
 from eliop2p.workers.board import Board
 from eliop2p.workers.channel import Channel, close_all
 from eliop2p.workers.desk import Desk
-from eliop2p.workers.messages import Kind, Message
+from eliop2p.workers.messages import Kind, Message, decode_places
 
 TURN = 2 * 1024 * 1024
 """
 What one client is sent before others have their turn, in bytes.
 """
 
-_SOCKET_AND_FILE = 2
-
 
 @implementer(IWriteDescriptor)
 class Carriage:
     """
-    Bytes of a file on their way to a client.
+    Bytes of files on their way to a client.
 
     Args:
         client: A descriptor of the client's socket; it belongs to the carriage.
-        span: The bytes; so does the descriptor of their file.
+        spans: The bytes; so do the descriptors of their files.
         reactor: Tells when the socket takes more.
         ended: Told once how many the kernel took, and the number of an error or 0.
     """
@@ -45,14 +44,15 @@ class Carriage:
     def __init__(
         self,
         client: int,
-        span: FileSpan,
+        spans: Sequence[FileSpan],
         reactor: IReactorFDSet,
         ended: Callable[[int, int], None],
     ) -> None:
         self._client = client
-        self._span = span
+        self._spans = deque(spans)
         self._reactor = reactor
         self._ended = ended
+        self._sent = 0
         self._taken = 0
         self._waiting = False
 
@@ -72,7 +72,7 @@ class Carriage:
         if self._waiting:
             self._waiting = False
             self._reactor.removeWriter(self)
-        close_all((self._client, self._span.fd))
+        close_all((self._client, *(span.fd for span in self._spans)))
         self._client = -1
 
     def fileno(self) -> int:
@@ -89,23 +89,20 @@ class Carriage:
 
     def doWrite(self) -> None:
         """
-        Send a turn's worth.
+        Send a turn's worth, with at most one system call for each file.
         """
-        span, left = self._span, len(self._span) - self._taken
+        end = self._taken + TURN
         try:
-            sent = os.sendfile(
-                self._client, span.fd, span.offset + self._taken, min(left, TURN)
-            )
+            while self._send_of_one(end - self._taken):
+                os.close(self._spans.popleft().fd)
+                self._sent = 0
+                if not self._spans:
+                    self._end(0)
+                    return
         except BlockingIOError:
             return
         except OSError as error:
             self._end(error.errno or errno.EIO)
-            return
-        self._taken += sent
-        if not sent:
-            self._end(errno.ENODATA)
-        elif sent == left:
-            self._end(0)
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
         """
@@ -113,6 +110,24 @@ class Carriage:
         """
         if self._client >= 0:
             self._end(errno.ECONNRESET)
+
+    def _send_of_one(self, most: int) -> bool:
+        """
+        Send what comes next of a file.
+
+        Returns:
+            Whether all of it has been sent.
+        """
+        if not most:
+            return False
+        span, left = self._spans[0], len(self._spans[0]) - self._sent
+        offset = span.offset + self._sent
+        sent = os.sendfile(self._client, span.fd, offset, min(left, most))
+        if not sent:
+            raise OSError(errno.ENODATA, "it ends too early")
+        self._sent += sent
+        self._taken += sent
+        return sent == left
 
     def _end(self, error: int) -> None:
         self.stop()
@@ -197,12 +212,12 @@ class Porter:
             self._carried.pop(ticket, None)
             self._channel.send(Message(Kind.ENDED, ticket, taken, error))
 
-        if len(descriptors) != _SOCKET_AND_FILE:
+        if len(descriptors) != 1 + message.first:
             close_all(descriptors)
             ended(0, errno.EMFILE)
             return
-        client, file = descriptors
-        span = FileSpan(file, message.first, message.second)
-        carriage = Carriage(client, span, self._reactor, ended)
+        client, *files = descriptors
+        spans = decode_places(message.data, files)
+        carriage = Carriage(client, spans, self._reactor, ended)
         self._carried[ticket] = carriage
         carriage.begin()

@@ -2,7 +2,7 @@
 A worker process as its node sees it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 from twisted.internet.error import ProcessExitedAlready
@@ -15,7 +15,7 @@ from eliop2p.model.span import FileSpan
 from eliop2p.workers.board import Board
 from eliop2p.workers.channel import Channel, close_all
 from eliop2p.workers.lending import Lending
-from eliop2p.workers.messages import Kind, Message
+from eliop2p.workers.messages import Kind, Message, encode_places
 
 SILENCE_SECONDS = 10.0
 """
@@ -91,27 +91,34 @@ class WorkerProcess(ProcessProtocol):
         self._channel = channel
 
     def carry(
-        self, client: int, span: FileSpan, ended: Callable[[Ended], None]
+        self,
+        client: int,
+        spans: Sequence[FileSpan],
+        ended: Callable[[Ended], None],
     ) -> int | None:
         """
-        Have bytes of a file sent to a client.
+        Have bytes of files sent to a client.
 
         Args:
             client: The descriptor of the client's socket, which nobody else may write
                 to meanwhile.
-            span: The bytes; may be closed at once.
+            spans: The bytes, of :data:`.MAX_FILES` files at most; may be closed at
+                once.
             ended: Told what became of it, unless it is stopped before.
 
         Returns:
             What :meth:`stop` takes; None when the worker cannot be given more now.
         """
         ticket = self._last + 1
-        message = Message(Kind.CARRY, ticket, span.offset, span.length)
-        if not self.ready or not self._offer(message, (client, span.fd)):
+        places = encode_places(spans)
+        message = Message(Kind.CARRY, ticket, len(spans), data=places)
+        files = (span.fd for span in spans)
+        if not self.ready or not self._offer(message, (client, *files)):
             return None
+        length = sum(span.length for span in spans)
         self._last = ticket
-        self._tickets[ticket] = _Ticket(span.length, ended)
-        self.load += span.length
+        self._tickets[ticket] = _Ticket(length, ended)
+        self.load += length
         return ticket
 
     def stop(self, ticket: int) -> None:

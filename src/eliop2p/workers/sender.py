@@ -5,7 +5,7 @@ The outgoing side of a client's connection whose large bodies worker processes s
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionLost
@@ -15,12 +15,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
-from eliop2p.interfaces import IBodySender, IStreamTransport
-from eliop2p.model.span import FileSpan, Span
+from eliop2p.interfaces import IBodySender, IRunSender, IStreamTransport
+from eliop2p.model.span import FileSpan, Run, Span
 from eliop2p.net.copying_sender import explain_fault, one_by_one
 from eliop2p.net.sender import SocketSender
 from eliop2p.workers.accounts import bytes_given
 from eliop2p.workers.lending import Borrower, Lending
+from eliop2p.workers.messages import MAX_FILES
 from eliop2p.workers.pool import Workers
 from eliop2p.workers.process import Ended
 
@@ -29,10 +30,16 @@ CARRIED_BYTES = 1024 * 1024
 From which length on parts of files are worth being handed to another process.
 """
 
+RUN_BYTES = 32 * 1024 * 1024
+"""
+How many bytes are handed over in one go. The more there are the less there is to be
+said of each, and the more a slow client keeps open.
+"""
+
 _log = Logger()
 
 
-@implementer(IBodySender)
+@implementer(IBodySender, IRunSender)
 class CarriedSender:
     """
     Hands large parts of files to worker processes, and does the rest itself.
@@ -47,6 +54,8 @@ class CarriedSender:
         workers: The worker processes.
 
     Attributes:
+        run_bytes: See :class:`IRunSender`.
+        run_files: As well.
         at_once: How many answers have been given without thought since the connection
             came, or came back. Counted by whoever gives them.
     """
@@ -59,13 +68,16 @@ class CarriedSender:
         self._socket: socket.socket = transport.getHandle()
         self._workers = workers
         self._carried = 0
-        self._span = FileSpan(-1, 0, 0)
+        self._spans: tuple[FileSpan, ...] = ()
+        self._length = 0
         self._sent = 0
         self._given_before = 0
         self._stop: Callable[[], None] | None = None
         self._pending: Deferred[None] | None = None
         self._closed = False
         self._lent: tuple[Lending, int] | None = None
+        self.run_bytes = RUN_BYTES
+        self.run_files = MAX_FILES
         self.at_once = 0
 
     @property
@@ -87,23 +99,23 @@ class CarriedSender:
             SpanUnreadable: The file is shorter than its span or cannot be read (in the
                 Deferred); the connection stays as it is.
         """
-        if self._pending is not None or self._lent is not None:
-            raise LocalProtocolError("a send is pending")
-        if self._closed:
-            return fail(ConnectionLost("the sender is closed"))
         if more or not isinstance(span, FileSpan) or len(span) < CARRIED_BYTES:
+            if self._pending is not None or self._lent is not None:
+                raise LocalProtocolError("a send is pending")
             return self._inner.send(span, more)
-        if not self._hand_over(span):
-            return self._send_here(span)
-        self._span, self._sent = span, 0
-        self._pending = Deferred(self._cancelled)
-        return self._pending
+        return self._carry((span,))
 
     def send_all(self, spans: Iterator[Span]) -> Deferred[None]:
         """
         See :meth:`IBodySender.send_all`.
         """
         return Deferred.fromCoroutine(one_by_one(self.send, spans))
+
+    def send_runs(self, runs: Iterator[Run]) -> Deferred[None]:
+        """
+        See :meth:`IRunSender.send_runs`.
+        """
+        return Deferred.fromCoroutine(self._send_runs(runs))
 
     def offer(self, head: bytes, body: Span) -> int:
         """
@@ -170,22 +182,54 @@ class CarriedSender:
         self._lent = None
         self._transport.abortConnection()
 
-    def _hand_over(self, span: FileSpan) -> bool:
+    async def _send_runs(self, runs: Iterator[Run]) -> None:
+        for run in runs:
+            if isinstance(run, tuple):
+                await self._carry(run)
+            else:
+                await self.send(run, False)
+
+    def _carry(self, spans: tuple[FileSpan, ...]) -> Deferred[None]:
+        if self._pending is not None or self._lent is not None:
+            raise LocalProtocolError("a send is pending")
+        if self._closed:
+            return fail(ConnectionLost("the sender is closed"))
+        if not self._hand_over(spans):
+            return self._send_here(spans)
+        self._spans, self._sent = spans, 0
+        self._length = sum(span.length for span in spans)
+        self._pending = Deferred(self._cancelled)
+        return self._pending
+
+    def _hand_over(self, spans: Sequence[FileSpan]) -> bool:
         if self._socket.fileno() < 0:
             return False
         self._given_before = bytes_given(self._socket)
-        self._stop = self._workers.carry(self._socket.fileno(), span, self._ended)
+        self._stop = self._workers.carry(self._socket.fileno(), spans, self._ended)
         return self._stop is not None
 
-    def _send_here(self, span: FileSpan) -> Deferred[None]:
-        workers, length = self._workers, len(span)
+    def _send_here(self, spans: Sequence[FileSpan]) -> Deferred[None]:
+        """
+        Send all of it, and tell of an error how much of all had been taken before.
+        """
+        workers, length = self._workers, sum(span.length for span in spans)
+        done = 0
+
+        def in_turn() -> Iterator[Span]:
+            nonlocal done
+            for span in spans:
+                yield span
+                done += span.length
 
         def sent(result: Failure | None) -> Failure | None:
             workers.here -= length
+            if result is not None and isinstance(result.value, SpanUnreadable):
+                reason = result.value
+                return Failure(SpanUnreadable(str(reason), done + reason.taken))
             return result
 
         workers.here += length
-        return self._inner.send(span, False).addBoth(sent)
+        return self._inner.send_all(in_turn()).addBoth(sent)
 
     def _given_since(self) -> int:
         """
@@ -200,7 +244,7 @@ class CarriedSender:
         """
         A worker has sent what it could.
         """
-        left = len(self._span) - self._sent
+        left = self._length - self._sent
         taken = self._given_since() if ended.taken is None else ended.taken
         self._stop = None
         if not 0 <= taken <= left:
@@ -215,14 +259,20 @@ class CarriedSender:
             self._finish_here()
         elif ended.error:
             fault = OSError(ended.error, os.strerror(ended.error))
-            reason = explain_fault(fault, self._span, self._sent)
+            reason = explain_fault(fault, self._spans[0], self._sent)
             self._fail(reason)
         else:
             self._go_on()
 
-    def _rest(self) -> FileSpan:
-        left = len(self._span) - self._sent
-        return FileSpan(self._span.fd, self._span.offset + self._sent, left)
+    def _rest(self) -> list[FileSpan]:
+        rest, skip = [], self._sent
+        for span in self._spans:
+            passed = min(skip, span.length)
+            skip -= passed
+            if passed < span.length:
+                start, left = span.offset + passed, span.length - passed
+                rest.append(FileSpan(span.fd, start, left))
+        return rest
 
     def _go_on(self) -> None:
         """
