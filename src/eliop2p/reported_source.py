@@ -14,10 +14,15 @@ from eliop2p.model.chunk import ChunkId, Digest
 class ReportedSource:
     """
     The swarm as a source of chunks; the control plane hears of what is held.
+
+    Attributes:
+        opened: See :meth:`IChunkSource.opened`; homes are told.
     """
 
     def __init__(self, source: IChunkSource) -> None:
         self._source = source
+        # Asked for every small hit, so that a call less counts.
+        self.opened = source.opened
         self.control: ControlService | None = None
 
     def fetch(self, sink: IChunkSink, origin: IChunkOrigin) -> "Deferred[Fetched]":
@@ -33,12 +38,6 @@ class ReportedSource:
         self._source.announce(chunk_id, digest)
         if self.control is not None:
             self.control.note_held(chunk_id)
-
-    def opened(self, chunk_id: ChunkId) -> None:
-        """
-        Tell homes.
-        """
-        self._source.opened(chunk_id)
 
     def withdraw(self, chunk_id: ChunkId) -> None:
         """

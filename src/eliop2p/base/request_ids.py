@@ -4,6 +4,7 @@ Names for requests.
 
 import random
 from collections.abc import Iterator
+from itertools import chain
 
 _AT_ONCE = 256
 """
@@ -18,6 +19,10 @@ def request_ids(rng: random.Random) -> Iterator[bytes]:
     Args:
         rng: Where they come from.
     """
+    return chain.from_iterable(_batches(rng))
+
+
+def _batches(rng: random.Random) -> Iterator[list[bytes]]:
     while True:
         digits = rng.randbytes(8 * _AT_ONCE).hex().encode()
-        yield from [digits[start : start + 16] for start in range(0, len(digits), 16)]
+        yield [digits[start : start + 16] for start in range(0, len(digits), 16)]

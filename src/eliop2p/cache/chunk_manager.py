@@ -96,7 +96,7 @@ class ChunkManager:
         self.hits_disk = 0
         self.joined = 0
         self.flights = 0
-        self._source = source
+        self._opened = source.opened
         self._memory = memory
         self._at_once: IChunksAtOnce | None = IChunksAtOnce(memory, None)
         self._views: IChunkViews | None = IChunkViews(memory, None)
@@ -203,7 +203,7 @@ class ChunkManager:
         Count that a chunk was used that had been shown before.
         """
         self.hits_memory += 1
-        self._source.opened(chunk_id)
+        self._opened(chunk_id)
 
     def used_elsewhere(self, chunk_id: ChunkId, times: int) -> None:
         """
@@ -213,7 +213,7 @@ class ChunkManager:
         self.hits_memory += times
         if self._views is not None and self._views.view(chunk_id, 0, 0) is not None:
             for _ in range(times):
-                self._source.opened(chunk_id)
+                self._opened(chunk_id)
 
     def where(self, chunk_id: ChunkId) -> str:
         """
@@ -302,7 +302,7 @@ class ChunkManager:
             self.hits_memory += 1
         else:
             self.hits_disk += 1
-        self._source.opened(chunk.id)
+        self._opened(chunk.id)
         origin.passed_over(chunk)
 
     async def _open_part(self, chunk: Chunk, wanted: Interval) -> IChunkReading:

@@ -13,7 +13,6 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
@@ -82,6 +81,7 @@ class SocketSender:
         # A descriptor of its own, so that the reactor can watch it for writing while
         # it watches the transport's for reading.
         self._socket: socket.socket = transport.getHandle().dup()
+        self._number = self._socket.fileno()
         self._span: Span = _EMPTY
         self._spans = _NO_MORE
         self._sent = 0
@@ -143,15 +143,20 @@ class SocketSender:
         if self._pending is not None or self._closed:
             return 0
         taken = 0
-        with suppress(OSError):
+        try:
             if not isinstance(body, FileSpan):
                 taken = self._socket.sendmsg((head, body), (), _NOW)
             else:
                 taken = self._socket.send(head, _NOW_AND_MORE)
                 self._held_back = True
                 if taken == len(head):
-                    taken += self._give(body, 0, len(body))
-        self.bytes_sent += taken
+                    sent = os.sendfile(self._number, body.fd, body.offset, body.length)
+                    self._held_back = not sent
+                    taken += sent
+        except OSError:
+            return taken
+        finally:
+            self.bytes_sent += taken
         return taken
 
     def close(self) -> None:

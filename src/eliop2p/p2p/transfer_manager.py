@@ -57,6 +57,7 @@ class TransferManager:
         counters: What has happened.
         scores: How the peers have done.
         hedges: What second requests have done.
+        opened: Counts a read of a chunk that this node holds, for its home.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class TransferManager:
         self._opened = OpenedChunks(
             node_id, membership, homes, links=links, home=home, clock=clock
         )
+        self.opened = self._opened.note
         downlink = Downlink(clock)
         self._locator = Locator(
             node_id,
@@ -152,12 +154,6 @@ class TransferManager:
         Tell the homes of a chunk that this node holds it no longer.
         """
         self._announcements.gone(chunk_id)
-
-    def opened(self, chunk_id: ChunkId) -> None:
-        """
-        Count a read of a chunk that this node holds, for its home.
-        """
-        self._opened.note(chunk_id)
 
     def fetch(self, sink: IChunkSink, origin: IChunkOrigin) -> "Deferred[Fetched]":
         """
