@@ -20,7 +20,7 @@ from eliop2p.model.span import FileSpan, Span
 from eliop2p.net.copying_sender import PIECE, TransportSender
 from eliop2p.net.read_group import ReadGroup
 from eliop2p.net.sender import SCRAP, TURN, SocketSender, make_sender
-from tests.net import body_senders
+from tests.net import body_senders, run_senders
 from tests.net.body_senders import LARGE, SMALL, file_of, noise
 from tests.net.loopback import REACTOR, End, pair, turns
 
@@ -36,7 +36,7 @@ def _unsent(end: End) -> int:
     return answer[0]
 
 
-class SocketSenderTests(body_senders.BodySenderPromises):
+class SocketSenderTests(run_senders.RunSenderPromises):
     """
     :class:`.SocketSender` keeps every sender's promises, and its own.
     """

@@ -4,24 +4,24 @@ Tests for :mod:`eliop2p.workers.sender` and :mod:`eliop2p.workers.porter`.
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime, ITCPTransport
 from twisted.internet.testing import StringTransport
-from zope.interface.verify import verifyObject
 
 from eliop2p.base.errors import SpanUnreadable
-from eliop2p.interfaces import IBodySender, IRunSender, IStreamTransport
-from eliop2p.model.span import FileSpan, Run
+from eliop2p.interfaces import IBodySender, IStreamTransport
+from eliop2p.model.span import FileSpan
 from eliop2p.net.copying_sender import TransportSender
 from eliop2p.net.sender import SocketSender
 from eliop2p.workers import sender as sender_module
 from eliop2p.workers.channel import close_all
 from eliop2p.workers.messages import Message
 from eliop2p.workers.pool import Workers
+from eliop2p.workers.process import Ended
 from eliop2p.workers.sender import CarriedSender, carried_by
-from tests.net import body_senders
+from tests.net import run_senders
 from tests.net.body_senders import LARGE, SMALL, file_of, noise
 from tests.net.loopback import REACTOR, End, turns
 from tests.workers.rigs import InnerSpawn, InnerWorker
@@ -39,7 +39,7 @@ def _without_files(worker: InnerWorker) -> Callable[[Message, list[int]], None]:
     return received
 
 
-class CarriedSenderTests(body_senders.BodySenderPromises):
+class CarriedSenderTests(run_senders.RunSenderPromises):
     """
     :class:`.CarriedSender` keeps every sender's promises with workers that send all
     of every file, and its own.
@@ -79,13 +79,6 @@ class CarriedSenderTests(body_senders.BodySenderPromises):
         inner = SocketSender(end.connection, REACTOR)
         return CarriedSender(inner, end.connection, self.workers)
 
-    async def test_takes_runs(self) -> None:
-        """
-        It provides what the interface of those asks for that take runs.
-        """
-        sender, _, _ = await self.ends()
-        verifyObject(IRunSender, sender)
-
     async def test_workers_send(self) -> None:
         """
         Files are sent by workers; what is in memory, or has more behind it, is not.
@@ -102,36 +95,27 @@ class CarriedSenderTests(body_senders.BodySenderPromises):
         self.assertEqual(client.received, b"head" + content)
         self.assertEqual(sender.bytes_sent, 1004)
 
-    async def test_runs(self) -> None:
+    async def test_runs_are_carried(self) -> None:
         """
-        A run of files goes to one worker as one, and arrives whole and in order.
+        Workers send all of a run, each run by one message.
         """
-        for buffers in (0, SMALL):
-            sender, _, client = await self.ends(buffers)
-            content, before = noise(LARGE), self.workers.sent
-            given = sender.bytes_sent
-            parts = self.parts_of(content, 16)
-            runs: list[Run] = [parts[:9], parts[9], memoryview(b"!"), parts[10:]]
-            await sender.send_runs(iter(runs))
-            self.assertEqual(self.workers.sent - before, LARGE)
-            self.assertEqual(sender.bytes_sent - given, LARGE + 1)
-            await client.wait_for(LARGE + 1)
-            end = parts[10].offset
-            self.assertEqual(client.received, content[:end] + b"!" + content[end:])
+        sender, _, client = await self.ends()
+        content = noise(LARGE)
+        parts = self.parts_of(content, 16)
+        given: list[int] = []
+        carry = self.workers.carry
 
-    def parts_of(self, content: bytes, count: int) -> tuple[FileSpan, ...]:
-        """
-        Put the content into files, of which each has a part in its place.
-        """
-        size = -(-len(content) // count)
-        return tuple(
-            FileSpan(
-                file_of(self, bytes(start) + content[start : start + size]),
-                start,
-                len(content[start : start + size]),
-            )
-            for start in range(0, len(content), size)
-        )
+        def counted(
+            number: int, spans: Sequence[FileSpan], ended: Callable[[Ended], None]
+        ) -> Callable[[], None] | None:
+            given.append(len(spans))
+            return carry(number, spans, ended)
+
+        self.patch(self.workers, "carry", counted)
+        await sender.send_runs(iter((parts[:9], parts[9:])))
+        self.assertEqual((given, self.workers.sent), ([9, 7], LARGE))
+        await client.wait_for(LARGE)
+        self.assertEqual(client.received, content)
 
     async def test_deaths_amid_a_run(self) -> None:
         """
@@ -152,28 +136,13 @@ class CarriedSenderTests(body_senders.BodySenderPromises):
         self.assertEqual(client.received, content)
         self.assertEqual(self.workers.here, 0)
 
-    async def test_bad_file_amid_a_run(self) -> None:
+    async def test_bad_file_amid_a_run_here(self) -> None:
         """
-        What is told of a file that is too short is how much of the run went out,
-        whoever was sending it, and no further run is asked for.
+        What is told of a file that is too short is the same when the node sends it.
         """
-        for alive in (True, False):
-            sender, _, client = await self.ends(SMALL)
-            content = noise(LARGE)
-            first, second, third = self.parts_of(content, 3)
-            os.truncate(second.fd, second.offset + 1_000_000)
-            if not alive:
-                self.patch(self.workers, "carry", lambda *_: None)
-            runs = iter(((first, second, third), third))
-            with self.assertRaises(SpanUnreadable) as unreadable:
-                await sender.send_runs(runs)
-            taken = len(first) + 1_000_000
-            self.assertEqual(unreadable.exception.taken, taken)
-            self.assertEqual(list(runs), [third])
-            await sender.send(memoryview(content)[taken:], False)
-            await client.wait_for(LARGE)
-            self.assertEqual(client.received, content)
-            self.assertEqual(self.workers.here, 0)
+        self.patch(self.workers, "carry", lambda *_: None)
+        await self.test_bad_file_amid_a_run()
+        self.assertEqual((self.workers.here, self.workers.sent), (0, 0))
 
     async def test_no_descriptors_left(self) -> None:
         """

@@ -188,12 +188,15 @@ class BodyReader:
 
     def _open_run(self, part: Interval, size: int, files: int) -> None:
         """
-        Open the chunks at hand that come next: one, and more up to a size.
+        Open the chunks at hand that come next: one, and more up to a size, of which
+        the last may be in memory: a client that is slow must not keep much of that.
         """
         opened = self._opened
         position = self._position + sum(len(piece.span) for piece in opened)
         end = self._position + max(size, 1)
         while position < min(end, part.stop) and len(opened) < files:
+            if opened and not isinstance(opened[-1].span, FileSpan):
+                return
             chunk = self._layout.chunk(position // self._layout.chunk_size)
             if chunk.index in self._ahead:
                 return

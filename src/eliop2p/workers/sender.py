@@ -16,9 +16,9 @@ from zope.interface import implementer
 
 from eliop2p.base.errors import LocalProtocolError, SpanUnreadable
 from eliop2p.interfaces import IBodySender, IRunSender, IStreamTransport
-from eliop2p.model.span import FileSpan, Run, Span
+from eliop2p.model.span import FileSpan, Run, Span, run_length
 from eliop2p.net.copying_sender import explain_fault, one_by_one
-from eliop2p.net.sender import SocketSender
+from eliop2p.net.sender import RUN_BYTES, RUN_FILES, SocketSender
 from eliop2p.workers.accounts import bytes_given
 from eliop2p.workers.lending import Borrower, Lending
 from eliop2p.workers.messages import MAX_FILES
@@ -28,12 +28,6 @@ from eliop2p.workers.process import Ended
 CARRIED_BYTES = 1024 * 1024
 """
 From which length on parts of files are worth being handed to another process.
-"""
-
-RUN_BYTES = 32 * 1024 * 1024
-"""
-How many bytes are handed over in one go. The more there are the less there is to be
-said of each, and the more a slow client keeps open.
 """
 
 _log = Logger()
@@ -54,7 +48,8 @@ class CarriedSender:
         workers: The worker processes.
 
     Attributes:
-        run_bytes: See :class:`IRunSender`.
+        run_bytes: See :class:`IRunSender`: as many bytes are handed over in one go, so
+            that a worker need not wait for the node after each chunk.
         run_files: As well.
         at_once: How many answers have been given without thought since the connection
             came, or came back. Counted by whoever gives them.
@@ -77,7 +72,7 @@ class CarriedSender:
         self._closed = False
         self._lent: tuple[Lending, int] | None = None
         self.run_bytes = RUN_BYTES
-        self.run_files = MAX_FILES
+        self.run_files = min(RUN_FILES, MAX_FILES)
         self.at_once = 0
 
     @property
@@ -197,7 +192,7 @@ class CarriedSender:
         if not self._hand_over(spans):
             return self._send_here(spans)
         self._spans, self._sent = spans, 0
-        self._length = sum(span.length for span in spans)
+        self._length = run_length(spans)
         self._pending = Deferred(self._cancelled)
         return self._pending
 
@@ -208,28 +203,15 @@ class CarriedSender:
         self._stop = self._workers.carry(self._socket.fileno(), spans, self._ended)
         return self._stop is not None
 
-    def _send_here(self, spans: Sequence[FileSpan]) -> Deferred[None]:
-        """
-        Send all of it, and tell of an error how much of all had been taken before.
-        """
-        workers, length = self._workers, sum(span.length for span in spans)
-        done = 0
-
-        def in_turn() -> Iterator[Span]:
-            nonlocal done
-            for span in spans:
-                yield span
-                done += span.length
+    def _send_here(self, run: tuple[FileSpan, ...]) -> Deferred[None]:
+        workers, length = self._workers, run_length(run)
 
         def sent(result: Failure | None) -> Failure | None:
             workers.here -= length
-            if result is not None and isinstance(result.value, SpanUnreadable):
-                reason = result.value
-                return Failure(SpanUnreadable(str(reason), done + reason.taken))
             return result
 
         workers.here += length
-        return self._inner.send_all(in_turn()).addBoth(sent)
+        return self._inner.send_runs(iter((run,))).addBoth(sent)
 
     def _given_since(self) -> int:
         """
@@ -264,7 +246,7 @@ class CarriedSender:
         else:
             self._go_on()
 
-    def _rest(self) -> list[FileSpan]:
+    def _rest(self) -> tuple[FileSpan, ...]:
         rest, skip = [], self._sent
         for span in self._spans:
             passed = min(skip, span.length)
@@ -272,7 +254,7 @@ class CarriedSender:
             if passed < span.length:
                 start, left = span.offset + passed, span.length - passed
                 rest.append(FileSpan(span.fd, start, left))
-        return rest
+        return tuple(rest)
 
     def _go_on(self) -> None:
         """
