@@ -7,7 +7,7 @@ from collections import deque
 from typing import Protocol, TypeVar
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -238,15 +238,16 @@ class Uploads:
             span = await upload.until(reading.read(offset, piece))
             if self._throttle.limited:
                 await upload.until(self._throttle.take(id(self._output), len(span)))
-            payload = await self._load(span)
+            payload: bytes | Span = span
+            if isinstance(span, FileSpan) and not self._output.direct:
+                payload = await self._load(span)
             upload.check()
-            await upload.until(self._turn())
+            if self._paused or self._turns:
+                await upload.until(self._turn())
             self._output.send_data(upload.request.request_id, payload)
             offset += len(payload)
 
-    async def _load(self, span: Span) -> bytes | Span:
-        if self._output.direct or not isinstance(span, FileSpan):
-            return span
+    async def _load(self, span: FileSpan) -> bytes:
         # Not given up when the upload is stopped: the file must stay open meanwhile.
         data = await self._worker.run(os.pread, span.fd, span.length, span.offset)
         if not data:
@@ -254,8 +255,6 @@ class Uploads:
         return data
 
     def _turn(self) -> Deferred[None]:
-        if not self._paused and not self._turns:
-            return succeed(None)
         turn: Deferred[None] = Deferred(self._turns.remove)
         self._turns.append(turn)
         return turn
