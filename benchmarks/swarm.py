@@ -66,6 +66,43 @@ def run_chaos(first: int, count: int) -> int:
     return int(bad > 0)
 
 
+def run_scenarios(options: argparse.Namespace) -> list[tuple[str, Outcome]]:
+    """
+    Run the scenarios that are asked for, and print a line for each.
+    """
+    print(
+        "| scenario | nodes | bound | 50% / 100% | amplification | messages |", end=""
+    )
+    print(" entries | bad | seed | CPU |\n|---|---|---|---|---|---|---|---|---|---|")
+    outcomes = []
+    for name in options.scenario:
+        for nodes in options.nodes:
+            size = LARGE if options.large else {}
+            plan = CrowdPlan(
+                nodes=nodes, chunks=options.chunks, seed=options.seed, **size
+            )
+            if name == "epochs":
+                show_epochs(plan)
+                continue
+            begun = time.process_time()
+            outcome = SCENARIOS[name](plan, lambda *_: None)
+            print(row(name, outcome, time.process_time() - begun), flush=True)
+            outcomes.append((f"{name}, {nodes} nodes", outcome))
+    for title, outcome in outcomes:
+        if outcome.joining:
+            print(f"{title}: knew each other after {outcome.joining:.2f} s")
+    return outcomes
+
+
+def show_epochs(plan: CrowdPlan) -> None:
+    """
+    Run epochs, and print what each read from the store.
+    """
+    for cache in CACHES:
+        text = ", ".join(f"{share:.2f}" for share in epochs(plan, cache))
+        print(f"epochs, {plan.nodes} nodes, cache {cache}: {text}", flush=True)
+
+
 def main() -> int:
     """
     Run what is asked for.
@@ -84,27 +121,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.chaos:
         return run_chaos(options.first, options.chaos)
-    outcomes = []
-    print(
-        "| scenario | nodes | bound | 50% / 100% | amplification | messages |", end=""
-    )
-    print(" entries | bad | seed | CPU |\n|---|---|---|---|---|---|---|---|---|---|")
-    for name in options.scenario:
-        for nodes in options.nodes:
-            size = LARGE if options.large else {}
-            plan = CrowdPlan(
-                nodes=nodes, chunks=options.chunks, seed=options.seed, **size
-            )
-            if name == "epochs":
-                for cache in CACHES:
-                    shares = epochs(plan, cache)
-                    text = ", ".join(f"{share:.2f}" for share in shares)
-                    print(f"epochs, {nodes} nodes, cache {cache}: {text}")
-                continue
-            begun = time.process_time()
-            outcome = SCENARIOS[name](plan, lambda *_: None)
-            print(row(name, outcome, time.process_time() - begun), flush=True)
-            outcomes.append((f"{name}, {nodes} nodes", outcome))
+    outcomes = run_scenarios(options)
     if options.plot:
         title = "Nodes that have the object, over time relative to the bound"
         options.plot.write_text(plot(title, outcomes))

@@ -80,8 +80,10 @@ Length of a simulated chunk in bytes: sizes and rates are scaled down together.
     default="cold",
     show_default=True,
     metavar="NAME",
-    type=click.Choice(["cold", "killed", "slow", "disputed", "parted"]),
-    help="cold, killed, slow, disputed or parted.",
+    type=click.Choice(
+        ["cold", "killed", "slow", "disputed", "parted", "controlled", "uncontrolled"]
+    ),
+    help="cold, killed, slow, disputed, parted, controlled or uncontrolled.",
 )
 @click.option(
     "--seed", default=0, show_default=True, help="Decides all that chance decides."

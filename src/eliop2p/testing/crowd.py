@@ -3,8 +3,9 @@ Up to thousands of nodes that read an object at the same time.
 
 A node here is what takes part in the swarm: the body reader of the proxy, the chunk
 manager and its memory tier, the swarm with its directory, and the connections with
-their bytes. HTTP, the disk and the control plane are left out; see
-:mod:`eliop2p.testing.cluster` for these.
+their bytes. HTTP and the disk are left out; see :mod:`eliop2p.testing.cluster` for
+these. Nodes are told of each other, unless :mod:`eliop2p.testing.crowd_joining` lets
+them find each other.
 
 Sizes and rates are scaled down together: a chunk of 8 MiB at 10 Gbit/s takes as long
 as one of 64 KiB at 80 Mbit/s. Latencies are not scaled, and messages cost more of a
@@ -30,6 +31,7 @@ from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.reading import AHEAD, BodyReader
+from eliop2p.reported_source import ReportedSource
 from eliop2p.testing.crowd_parts import CheckingSender, CrowdPlan, SharedMemory
 from eliop2p.testing.crowd_pieces import PiecedChunks
 from eliop2p.testing.faulty_chunks import FaultyChunks
@@ -81,6 +83,7 @@ class CrowdNode:
         members: Whom it knows.
         swarm: Its part in the swarm.
         links: Its connections.
+        source: Where its chunks come from, and who hears of them.
         chunks: Its chunks.
         given: Its chunks as its peers get them.
         sources: Bytes given to clients, by where they came from.
@@ -107,11 +110,12 @@ class CrowdNode:
         settings = BackendSettings(
             int((count + 0.5) * crowd.chunk_size), "", 1.0, 1.0, "tinylfu"
         )
+        self.source = ReportedSource(self.swarm.transfers)
         tier = MemoryBackend(settings, clock, self._dropped)
         self.chunks = ChunkManager(
             SharedMemory(tier, crowd.known),
             None,
-            self.swarm.transfers,
+            self.source,
             self._worker,
             clock,
             inflight_bytes=256 * crowd.chunk_size,

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import attrs
 
 from eliop2p.testing.crowd import Crowd, CrowdNode, Reader
+from eliop2p.testing.crowd_joining import Plane, joined
 from eliop2p.testing.crowd_parts import CrowdPlan
 
 STEP = 0.01
@@ -52,6 +53,8 @@ class Outcome:
         hanging: Reads that did not end.
         entries: The most chunks that one directory knew.
         fingerprint: Of all that happened.
+        joining: Seconds before the reads until all nodes knew each other; 0 where they
+            were told.
     """
 
     plan: CrowdPlan
@@ -64,6 +67,7 @@ class Outcome:
     hanging: int
     entries: int
     fingerprint: str
+    joining: float = 0.0
 
     def ratio(self, part: float) -> float:
         """
@@ -238,6 +242,36 @@ def parted(
     )
 
 
+def controlled(plan: CrowdPlan, progress: Progress = _silent) -> Outcome:
+    """
+    Nodes that know each other from a control plane.
+    """
+    return _after_joining(plan, progress, Plane.RUNS)
+
+
+def uncontrolled(plan: CrowdPlan, progress: Progress = _silent) -> Outcome:
+    """
+    Nodes that know each other by gossip alone: the address of the control plane refuses
+    all the time.
+    """
+    return _after_joining(plan, progress, Plane.REFUSES)
+
+
+def unanswered(plan: CrowdPlan, progress: Progress = _silent) -> Outcome:
+    """
+    The same, but what is sent to the control plane is lost.
+    """
+    return _after_joining(plan, progress, Plane.SILENT)
+
+
+def _after_joining(plan: CrowdPlan, progress: Progress, plane: Plane) -> Outcome:
+    crowd = Crowd(plan)
+    with joined(crowd, plane) as seconds:
+        crowd.pass_time(plan.settle)
+        outcome = read_all(crowd, progress=progress)
+    return attrs.evolve(outcome, joining=seconds)
+
+
 def epochs(plan: CrowdPlan, cache: float, count: int = 3) -> list[float]:
     """
     Nodes read disjoint parts of a data set, dealt anew for each epoch.
@@ -282,6 +316,9 @@ SCENARIOS: dict[str, Callable[[CrowdPlan, Progress], Outcome]] = {
     "slow": slow,
     "disputed": disputed,
     "parted": parted,
+    "controlled": controlled,
+    "uncontrolled": uncontrolled,
+    "unanswered": unanswered,
 }
 """
 The scenarios that are crowds, by name.
