@@ -91,6 +91,9 @@ def run_scenarios(options: argparse.Namespace) -> list[tuple[str, Outcome]]:
     for title, outcome in outcomes:
         if outcome.joining:
             print(f"{title}: knew each other after {outcome.joining:.2f} s")
+        print(f"\n{title}: at most on one node | found | bound\n---|---|---")
+        for peak in outcome.peaks:
+            print(f"{peak.what} | {peak.most} | {peak.bound}")
     return outcomes
 
 

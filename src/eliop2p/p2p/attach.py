@@ -64,6 +64,13 @@ class Standings:
     def __len__(self) -> int:
         return len(self._by_chunk)
 
+    @property
+    def attached(self) -> int:
+        """
+        The number of those who get a chunk from this node that is arriving here.
+        """
+        return sum(map(len, self._watchers.values()))
+
     def of(self, chunk_id: ChunkId) -> Standing:
         """
         Give the standing; that of nobody when the chunk is not being got.

@@ -36,6 +36,12 @@ class Connections:
         self._shared: dict[str, list[PeerConnection]] = {}
         self._suspects: dict[str, float] = {}
 
+    def asked(self) -> list[int]:
+        """
+        Tell for each connection how many requests the peer has not answered.
+        """
+        return [link.asked for shared in self._shared.values() for link in shared]
+
     def add(self, connection: PeerConnection) -> bool:
         """
         Include a connection: its peer is alive.

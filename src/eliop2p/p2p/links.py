@@ -118,6 +118,13 @@ class PeerLinks:
         """
         return sum(connection.uploads for connection in self._alive)
 
+    @property
+    def asked(self) -> list[int]:
+        """
+        For each connection, how many requests the peer has not answered.
+        """
+        return self._proved.asked()
+
     def start(self, host: str, port: int) -> IListeningPort:
         """
         Accept connections.
@@ -140,12 +147,7 @@ class PeerLinks:
         """
         return Deferred.fromCoroutine(self._ask(peer, request))
 
-    def get(
-        self,
-        peer: PeerInfo,
-        request: Get,
-        taker: IPieceTaker,
-    ) -> Deferred[Done]:
+    def get(self, peer: PeerInfo, request: Get, taker: IPieceTaker) -> Deferred[Done]:
         """
         Receive a chunk: see :class:`IPeerLinks`.
         """

@@ -27,6 +27,8 @@ WAIT_SECONDS = 10.0
 How long an asker waits for somebody else's turn before it is its own, in seconds.
 """
 
+MAX_WAITERS = 10_000
+
 
 @attrs.define(eq=False)
 class _Waiter:
@@ -55,7 +57,7 @@ class ObjectHome:
     """
 
     def __init__(
-        self, table: ObjectTable, clock: IReactorTime, max_waiters: int = 10_000
+        self, table: ObjectTable, clock: IReactorTime, max_waiters: int = MAX_WAITERS
     ) -> None:
         self._table = table
         self._clock = clock

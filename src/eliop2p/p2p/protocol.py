@@ -142,6 +142,13 @@ class PeerConnection(Protocol):
         """
         return len(self._serving.uploads) if self._serving else 0
 
+    @property
+    def asked(self) -> int:
+        """
+        The number of requests that the peer has not answered.
+        """
+        return self._session.asked
+
     # --- from the transport ----------------------------------------------------
 
     def connectionMade(self) -> None:

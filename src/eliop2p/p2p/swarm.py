@@ -119,6 +119,13 @@ class Swarm:
         return len(self._standings)
 
     @property
+    def attached(self) -> int:
+        """
+        The number of peers that get a chunk from here while it is arriving.
+        """
+        return self._standings.attached
+
+    @property
     def waiting(self) -> int:
         """
         The number of askers that wait for an object's record.

@@ -95,20 +95,23 @@ def run_case(case: Case) -> Verdict:
     finally:
         globalLogPublisher.removeObserver(observe)
     problems = [f"logged: {text}" for text in logged]
-    problems += _bad_reads(case, outcome)
+    problems += _bad_outcome(case, outcome)
     for node in crowd.nodes:
         if node.host.is_alive:
             problems += _left_behind(node)
     return Verdict(outcome, tuple(problems))
 
 
-def _bad_reads(case: Case, outcome: Outcome) -> Iterator[str]:
+def _bad_outcome(case: Case, outcome: Outcome) -> Iterator[str]:
     if outcome.wrong:
         yield f"{outcome.wrong} reads with a wrong byte"
     if outcome.hanging:
         yield f"{outcome.hanging} reads that hang"
     if outcome.failed and "corrupt" not in case.misfortunes:
         yield f"{outcome.failed} reads that failed"
+    for peak in outcome.peaks:
+        if peak.most > peak.bound:
+            yield f"{peak.most} {peak.what}, more than {peak.bound}"
 
 
 def _left_behind(node: CrowdNode) -> Iterator[str]:

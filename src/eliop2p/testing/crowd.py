@@ -49,6 +49,16 @@ _SEGMENTS = 4
 Segments in which a chunk travels.
 """
 
+INFLIGHT_CHUNKS = 256
+"""
+Chunks for which a node has room while they arrive.
+"""
+
+UPLOAD_SLOTS = 16
+"""
+Uploads of a node that may be under way.
+"""
+
 _UNDER_WAY = 2
 """
 Segments of one connection that are under way at a time: enough for the full rate.
@@ -105,6 +115,7 @@ class CrowdNode:
             self._make_links,
             clock=clock,
             rng=self._rng,
+            upload_slots=UPLOAD_SLOTS,
         )
         count = plan.cache or plan.chunks
         settings = BackendSettings(
@@ -118,7 +129,7 @@ class CrowdNode:
             self.source,
             self._worker,
             clock,
-            inflight_bytes=256 * crowd.chunk_size,
+            inflight_bytes=INFLIGHT_CHUNKS * crowd.chunk_size,
         )
         self.chunks_sent = 0
         self.reading = False

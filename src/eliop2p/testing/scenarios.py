@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import attrs
 
 from eliop2p.testing.crowd import Crowd, CrowdNode, Reader
+from eliop2p.testing.crowd_bounds import Peak, Peaks, weigh
 from eliop2p.testing.crowd_joining import Plane, joined
 from eliop2p.testing.crowd_parts import CrowdPlan
 
@@ -53,6 +54,7 @@ class Outcome:
         hanging: Reads that did not end.
         entries: The most chunks that one directory knew.
         fingerprint: Of all that happened.
+        peaks: The most that tables and queues held, beside their bounds.
         joining: Seconds before the reads until all nodes knew each other; 0 where they
             were told.
     """
@@ -67,6 +69,7 @@ class Outcome:
     hanging: int
     entries: int
     fingerprint: str
+    peaks: tuple[Peak, ...]
     joining: float = 0.0
 
     def ratio(self, part: float) -> float:
@@ -103,7 +106,7 @@ def read_all(
     clock, layout = crowd.clock, crowd.layout()
     start = clock.seconds()
     readers: list[tuple[CrowdNode, Reader]] = []
-    before = _messages(crowd)
+    before, peaks = _messages(crowd), Peaks(crowd)
 
     def begin(node: CrowdNode) -> None:
         readers.append((node, node.read(layout)))
@@ -115,13 +118,15 @@ def read_all(
     with _few_collections():
         while clock.seconds() < start + LIMIT:
             crowd.pass_time(STEP)
+            peaks.look()
             left = [node for node, reader in readers if _is_awaited(node, reader)]
             ended = len(readers) - len(left)
             progress(ended, len(crowd.nodes), clock.seconds() - start)
             if len(readers) == len(crowd.nodes) and not left:
                 break
     counted = [(n, r) for n, r in readers if n.host.is_alive and counts(n)]
-    return _outcome(crowd, counted, _messages(crowd) - before)
+    found = (*peaks.found(), weigh(crowd))
+    return _outcome(crowd, counted, _messages(crowd) - before, found)
 
 
 @contextmanager
@@ -146,7 +151,10 @@ def _messages(crowd: Crowd) -> int:
 
 
 def _outcome(
-    crowd: Crowd, readers: list[tuple[CrowdNode, Reader]], messages: int
+    crowd: Crowd,
+    readers: list[tuple[CrowdNode, Reader]],
+    messages: int,
+    peaks: tuple[Peak, ...],
 ) -> Outcome:
     plan = crowd.plan
     ended = [r for _, r in readers if r.ended is not None and not r.error]
@@ -161,6 +169,7 @@ def _outcome(
         hanging=sum(reader.ended is None for _, reader in readers),
         entries=max(len(node.swarm.directory) for node in crowd.nodes),
         fingerprint=crowd.fingerprint(),
+        peaks=peaks,
     )
 
 

@@ -147,11 +147,18 @@ class Session:
         return self._decoder.midway
 
     @property
+    def asked(self) -> int:
+        """
+        The number of our own requests that are open.
+        """
+        return len(self._outbound)
+
+    @property
     def full(self) -> bool:
         """
         Whether no further request may be sent at the moment.
         """
-        return len(self._outbound) >= MAX_OUTBOUND
+        return self.asked >= MAX_OUTBOUND
 
     def next_request_id(self) -> int:
         """
