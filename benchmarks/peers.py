@@ -7,6 +7,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+from benchmarks.store_log import LOG_FORMAT
 from eliop2p.cli.local_cluster import free_ports
 
 _STORE = """
@@ -17,7 +18,8 @@ error_log {directory}/store-error.log;
 pid {directory}/store.pid;
 events {{ worker_connections 8192; }}
 http {{
-    access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+    log_format sent '{format}';
+    access_log {log}; sendfile on; tcp_nopush on; keepalive_requests 1000000;
     server {{ listen 127.0.0.1:{port}; root {root}; }}
 }}
 """
@@ -57,7 +59,13 @@ class Nginx:
     """
 
     def __init__(
-        self, directory: Path, root: Path | None, store: int, *, workers: int = 1
+        self,
+        directory: Path,
+        root: Path | None,
+        store: int,
+        *,
+        workers: int = 1,
+        log: Path | None = None,
     ) -> None:
         """
         Args:
@@ -65,6 +73,7 @@ class Nginx:
             root: The files to serve; None for a cache.
             store: The port of the store that a cache stands in front of.
             workers: How many processes serve, for a cache.
+            log: Where it notes what it has sent, for a store; None for nowhere.
         """
         (self.port,) = free_ports(1)
         text = _CACHE if root is None else _STORE
@@ -73,6 +82,8 @@ class Nginx:
             text.format(
                 directory=directory,
                 root=root,
+                format=LOG_FORMAT,
+                log="off" if log is None else f"{log} sent",
                 port=self.port,
                 store=store,
                 workers=workers,
