@@ -149,7 +149,9 @@ def simulate(
         ("failed or wrong", str(outcome.failed + outcome.wrong + outcome.hanging)),
         ("fingerprint", outcome.fingerprint[:16]),
     )
+    peaks = [(peak.what, f"{peak.most:,}", f"{peak.bound:,}") for peak in outcome.peaks]
     Console().print(table("what", "result", rows=rows))
+    Console().print(table("at most on one node", "found", "bound", rows=peaks))
     if plot is not None:
         title = f"{nodes} nodes, {readable_bytes(plan.size)}, {scenario}, seed {seed}"
         plot.write_text(draw(title, [(scenario, outcome)]), encoding="utf-8")
