@@ -161,6 +161,24 @@ class PartialFaultTests(DiskCase):
         assert partial is not None
         self.assertEqual(len(bytes_of(partial, LENGTH)), 5000)
 
+    def test_changed_before_it_is_whole(self) -> None:
+        """
+        Bytes of a part that have changed on the disk are not read as those of the chunk
+        that it became.
+        """
+        for number in (1, 2):
+            self.keep(number, 0, 5000)
+        with self.partial_file(1).open("r+b") as file:
+            file.write(bytes([made_up(1)[1][0] ^ 4]))
+        self.partial_file(2).unlink()
+        self.keep(2, 6000, 7000)
+        self.assertTrue(self.put(1, LENGTH))
+        self.assertTrue(self.put(2, LENGTH))
+        self.assertFalse(self.reads(1, LENGTH))
+        self.assertFalse(self.reads(2, LENGTH))
+        self.assertTrue(self.put(1, LENGTH))
+        self.assertTrue(self.reads(1, LENGTH))
+
     def test_half_way_to_a_chunk(self) -> None:
         """
         A part that cannot be made a chunk of takes nothing any more.
