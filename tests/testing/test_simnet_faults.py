@@ -8,6 +8,7 @@ import random
 from twisted.internet import error
 from twisted.internet.task import Clock
 
+from eliop2p.testing.simlink import SPARSE, Link
 from eliop2p.testing.simnet import let_pass
 from tests.testing.simnet_case import ONE, THREE, TWO, End, SimNetworkTestCase
 
@@ -99,6 +100,28 @@ class FaultTests(SimNetworkTestCase):
             self.network.limit(limited, **{way: 1_000_000})
             took = self.seconds_for(connecting, accepted, 3_000_000)
             self.assertLess(abs(took - 3.0), 0.1)
+
+    def test_scaled(self) -> None:
+        """
+        Where rates and sizes are scaled down, a small packet is on a link for no longer
+        than it would be without that, and a large one as long as its length takes.
+        """
+        fabric = self.network.fabric
+        fabric.scale = 128
+        source, target = Link(ONE), Link(TWO)
+        source.up.rate = 1000.0
+        arrivals: list[float] = []
+
+        def arrived() -> None:
+            arrivals.append(self.clock.seconds())
+
+        for size in (*[SPARSE] * 100, 10 * SPARSE):
+            fabric.carry(source, target, size, arrived)
+        let_pass(self.clock, 20.0)
+        busy = (100 * SPARSE / 128 + 10 * SPARSE) / 1000
+        self.assertEqual(len(arrivals), 101)
+        self.assertGreaterEqual(arrivals[-1], busy)
+        self.assertLess(arrivals[-1], busy + 0.1)
 
     def test_fair_share(self) -> None:
         """

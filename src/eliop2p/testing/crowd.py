@@ -8,8 +8,8 @@ these. Nodes are told of each other, unless :mod:`eliop2p.testing.crowd_joining`
 them find each other.
 
 Sizes and rates are scaled down together: a chunk of 8 MiB at 10 Gbit/s takes as long
-as one of 64 KiB at 80 Mbit/s. Latencies are not scaled, and messages cost more of a
-link than they would, so the picture is a little worse than life.
+as one of 64 KiB at 80 Mbit/s. Latencies are not scaled. Messages have the length that
+they have in life, and take as much time of a link as there.
 """
 
 import hashlib
@@ -44,9 +44,10 @@ STORE = "10.255.0.1"
 PORT = 9000
 EPOCH = 1_800_000_000.0
 _SECRET = b"a secret of the simulation"
-_SEGMENTS = 4
+_SEGMENTS = 8
 """
-Segments in which a chunk travels.
+Segments in which a chunk travels: a MiB each of a chunk of 8 MiB. In life a node passes
+on whatever a read of a socket has brought.
 """
 
 INFLIGHT_CHUNKS = 256
@@ -265,6 +266,7 @@ class Crowd:
             high_water=segment,
         )
         self.network.fabric.loss = plan.loss
+        self.network.fabric.scale = plan.scale
         self.rng = random.Random(f"crowd {plan.seed}")  # noqa: S311  # Simulated.
         self.network.limit(STORE, uplink=plan.store_rate / plan.scale)
         self.origin = SimOrigin(

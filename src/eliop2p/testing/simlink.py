@@ -35,7 +35,7 @@ class Lane:
     rate: float = math.inf
     _free_at: float = 0.0
 
-    def pass_through(self, now: float, size: int) -> float:
+    def pass_through(self, now: float, size: float) -> float:
         """
         Take bytes that come now, and tell when the last of them is through.
         """
@@ -43,7 +43,7 @@ class Lane:
         self._free_at = max(now, self._free_at) + seconds
         return now + seconds if size <= SPARSE else self._free_at
 
-    def flow_through(self, now: float, size: int) -> float:
+    def flow_through(self, now: float, size: float) -> float:
         """
         Take bytes of which the last comes now and the others came before, as small
         packets, and tell when the last of them is through.
@@ -86,6 +86,8 @@ class Fabric:
     Attributes:
         loss: The probability that a packet is lost; TCP sends it again
             :data:`RESENT_AFTER` seconds later.
+        scale: What the rates of links, and the sizes of all but small packets, are
+            divided by; small ones are on a link for as long as if they were, too.
     """
 
     def __init__(self, agenda: Agenda, rng: random.Random, latency: float) -> None:
@@ -94,6 +96,7 @@ class Fabric:
         self.agenda = agenda
         self.rng = rng
         self.loss = 0.0
+        self.scale = 1
         self._latency = latency
         self._cuts: dict[tuple[str, str], list[Event]] = {}
         self._sides: dict[str, int] = {}
@@ -151,16 +154,17 @@ class Fabric:
         """
         if source.silent:
             return
+        weight = size / self.scale if size <= SPARSE else size
         left = self.agenda.now
         if source is not target:
-            left = source.up.pass_through(left, size)
+            left = source.up.pass_through(left, weight)
 
         def reach() -> None:
             waiting = self._waiting(source.address, target.address)
             if target.silent:
                 return
             if waiting is None:
-                self._receive(source, target, size, arrived)
+                self._receive(source, target, weight, arrived)
             elif repeated:
                 waiting.append(reach)
 
@@ -180,7 +184,7 @@ class Fabric:
             return None
         return self._between
 
-    def _receive(self, source: Link, target: Link, size: int, arrived: Event) -> None:
+    def _receive(self, source: Link, target: Link, size: float, arrived: Event) -> None:
         now = self.agenda.now
         through = now if source is target else target.down.flow_through(now, size)
         if through > now:
