@@ -9,7 +9,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.model.chunk import Digest
-from eliop2p.p2p.hedging import LEAST_KNOWN, SHARE, Getting, Hedges, Race
+from eliop2p.p2p.hedging import (
+    LEAST_KNOWN,
+    LOOK_AGAIN,
+    SHARE,
+    Getting,
+    Hedges,
+    Race,
+)
 from eliop2p.wire.events import Done
 
 DONE = Done(1, Digest(b"d" * 32))
@@ -148,6 +155,19 @@ class RaceTests(SynchronousTestCase):
         self.first.callback(None)
         self.assertIsNone(self.successResultOf(self.race.result))
         self.assertEqual(self.outcomes(), (0, 0, 1))
+
+    def test_another(self) -> None:
+        """
+        A second that brings nothing is followed by another one a moment later.
+        """
+        self.clock.advance(0.2)
+        self.second.callback(None)
+        self.second = Deferred()
+        self.clock.advance(LOOK_AGAIN)
+        self.assertEqual(self.asked, 2)
+        self.second.callback(DONE)
+        self.assertIs(self.successResultOf(self.race.result), DONE)
+        self.assertEqual(self.outcomes(), (1, 0, 1))
 
     def test_cancelled(self) -> None:
         """

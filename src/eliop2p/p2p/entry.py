@@ -15,10 +15,11 @@ LEASE_SECONDS = 60.0
 How long a reader of the store keeps its lease without asking again, in seconds.
 """
 
-LEASE_GRACE = 0.5
+LEASE_GRACE = 1.25
 """
 How old a lease must be before an asker whom its reader failed gets one of its own, in
-seconds: a reader may not yet know of its lease when others already come to it.
+seconds: a reader may not yet know of its lease when others already come to it. An
+answer of a slow home is waited for up to a second.
 """
 
 LATE_GRACE = 5.0

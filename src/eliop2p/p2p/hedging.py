@@ -40,7 +40,7 @@ LEAST_DELAY = 0.02
 LOOK_AGAIN = 0.1
 """
 Seconds until the first look at a chunk at least, and from one look to the next while it
-is not known what is usual.
+is not known what is usual, or after a second request that brought nothing.
 """
 
 Getting = Coroutine[Any, Any, Done | None]
@@ -170,6 +170,9 @@ class Race:
             self._hedges.failed += 1
             if self._first.called:
                 self._end(None)
+            else:
+                self._second = None
+                self._call = self._clock.callLater(LOOK_AGAIN, self._look)
             return
         self._hedges.won += 1
         self._end(done)

@@ -9,13 +9,15 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from eliop2p.base.errors import PeerError, PeerUnreachable
-from eliop2p.interfaces import IMembership, IPeerLinks
+from eliop2p.interfaces import IChunkSink, IMembership, IPeerLinks
 from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.pace import ANSWER_WITHIN, MOST_PATIENCE
+from eliop2p.p2p.patience import OTHER_HOME_AFTER, patience_with_home
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.wire.cluster_events import Inlined
@@ -26,16 +28,17 @@ CONSULT_SECONDS = 0.25
 How long another home is given to say what it knows before the store is read.
 """
 
-OTHER_HOME_AFTER = 1.0
-"""
-How long a home is waited for where there is another one, in seconds. It is asked again,
-and waited for as long as for any answer, when it waits for a processor and no other
-home knows who has the chunk: it may have let somebody read the store.
-"""
-
 BEHIND_BYTES = 10.0
 """
 How many times longer a home is waited for while this node itself is slow to read.
+"""
+
+FAR_AHEAD = 8
+YIELDS = 0.002
+"""
+How many chunks a node must be asking for at a time to be one of a crowd, and then for
+how many seconds it lets others be the first to ask for a chunk at home here: the
+question of a slow home would always come first, and all wait while it reads the store.
 """
 
 MAX_ASKED = 8
@@ -202,6 +205,7 @@ class Locator:
         downlink: Downlink,
     ) -> None:
         self.messages = 0
+        self._asking = 0
         self._node_id = node_id
         self._membership = membership
         self._homes = homes
@@ -234,7 +238,10 @@ class Locator:
             (*useless, *sorted(lost)),
         )
         while (home := search.next() or search.again()) is not None:
-            patience = OTHER_HOME_AFTER if search.may_pass_over(home) else None
+            patience = None
+            if search.may_pass_over(home):
+                failed = self._scores.suspect(home.node_id, self._clock.seconds())
+                patience = patience_with_home(self._downlink.delay(), failed=failed)
             located = await self._search_at(home, request, search, patience)
             if located is not None:
                 return located, search
@@ -242,6 +249,13 @@ class Locator:
                 ranked = self._homes.reachable(request.chunk_id, peers, self._reachable)
                 search.stand_in(peers[home] for home in ranked)
         return self._home.locate(self._node_id, request, final=True), search
+
+    async def hear(self, sink: IChunkSink, rejected: tuple[str, ...] = ()) -> Located:
+        """
+        Ask again who has a chunk and what its digest is, but not for a lease.
+        """
+        request = Locate(0, sink.chunk.id, sink.filled, False, rejected)
+        return (await self.locate(request))[0]
 
     def _reachable(self, node_id: str) -> bool:
         return node_id == self._node_id or self._links.reachable(node_id)
@@ -275,9 +289,15 @@ class Locator:
         rejected = dict.fromkeys((*search.failed, *request.rejected))
         request = attrs.evolve(request, rejected=tuple(rejected)[:MAX_HOLDERS])
         if home.node_id == self._node_id:
+            if request.can_read and not self._home.is_fed(request):
+                await self._yield()
             located = self._home.locate(self._node_id, request)
         else:
-            answer = await self._ask(home, request, seconds)
+            self._asking += 1
+            try:
+                answer = await self._ask(home, request, seconds)
+            finally:
+                self._asking -= 1
             if answer is None:
                 search.missed(home, late=self._links.starved(home.node_id))
                 return None
@@ -288,6 +308,15 @@ class Locator:
             return None
         search.answered = None if home.node_id == self._node_id else home
         return located
+
+    async def _yield(self) -> None:
+        self._asking += 1
+        try:
+            await deferLater(self._clock, 0)
+            if self._asking >= FAR_AHEAD:
+                await deferLater(self._clock, YIELDS)
+        finally:
+            self._asking -= 1
 
     async def _ask(
         self, peer: PeerInfo, request: Locate, seconds: float | None = None

@@ -39,7 +39,7 @@ together, as at the start on a busy machine, replacing one only adds to the work
 QUIET = 0.25
 """
 Seconds without a byte after which a peer that is not heard of is asked for a sign of
-life.
+life, at least.
 """
 
 ANSWER_WITHIN = 0.5
@@ -48,6 +48,17 @@ Seconds in which it must have given one, at least.
 """
 
 _SMOOTHING = 0.2
+
+
+def quiet(usual: float) -> float:
+    """
+    Tell after how many seconds of silence a peer is asked for a sign of life.
+
+    Args:
+        usual: How many seconds a chunk may take to come now: where this node's own
+            link is slow, nobody is heard of for long, and pings would not help.
+    """
+    return max(QUIET, usual / 4)
 
 
 class Pace:
@@ -175,12 +186,14 @@ class Watch:
         it is not when that brought no answer.
         """
         silence = self._links.silence(self._node_id)
-        if silence < QUIET or (self._links.held_back() and silence < MOST_PATIENCE):
+        usual = self._usual(self._sink)
+        held_back = self._links.held_back()
+        if silence < quiet(usual) or (held_back and silence < MOST_PATIENCE):
             self._asked_at = math.inf
         elif self._asked_at == math.inf or now - silence >= self._asked_at:
             self._asked_at = now
             self._links.probe(self._node_id)
-        elif now >= self._asked_at + max(ANSWER_WITHIN, self._usual(self._sink)):
+        elif now >= self._asked_at + max(ANSWER_WITHIN, usual):
             self._links.doubt(self._node_id)
             self.error = PeerUnreachable(
                 f"{self._node_id} was silent for {silence:.3g} s"

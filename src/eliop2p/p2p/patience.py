@@ -2,9 +2,12 @@
 How long a chunk is waited for, and how often its home is asked.
 """
 
+import math
 import random
 
 from twisted.internet.interfaces import IReactorTime
+
+from eliop2p.p2p.pace import MOST_PATIENCE
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 0.5
@@ -36,6 +39,33 @@ MOST_PUT_OFF = 600.0
 For how many seconds, at most, a wait for the store's budget does not count as one
 without a byte.
 """
+
+
+OTHER_HOME_AFTER = 1.0
+"""
+How long a home is waited for where there is another one, in seconds. It is asked again,
+and waited for as long as for any answer, when it waits for a processor and no other
+home knows who has the chunk: it may have let somebody read the store.
+"""
+
+LATE_HOME_AFTER = 0.25
+"""
+The same for a home that failed to answer in time a moment ago.
+"""
+
+
+def patience_with_home(delay: float, *, failed: bool) -> float:
+    """
+    Tell how many seconds a home is waited for where there is another one.
+
+    Args:
+        delay: Seconds that what is on its way to this node takes, which the answer may
+            come behind; infinite while that is unknown.
+        failed: Whether the home failed this node a moment ago.
+    """
+    seconds = LATE_HOME_AFTER if failed else OTHER_HOME_AFTER
+    known = delay if delay < math.inf else OTHER_HOME_AFTER
+    return max(seconds, min(known, MOST_PATIENCE))
 
 
 class Patience:

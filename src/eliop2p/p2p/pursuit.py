@@ -257,16 +257,12 @@ class Pursuit:
         self, holder: Holder, why: str, others: tuple[tuple[Holder, str], ...]
     ) -> Done | None:
         """
-        Ask a peer, and another one when it takes unusually long.
-
-        Only one that holds the chunk is the second: it waits for nobody, so that the
-        waits-for graph stays free of cycles.
+        Ask a peer, and when it takes unusually long one who holds the chunk, and so
+        waits for nobody: the waits-for graph stays free of cycles.
         """
         means, sink = self._means, self._sink
         begun, start = means.clock.seconds(), sink.filled
         spare = next((each for each, _ in others if each.complete), None)
-        if spare is None:
-            return await self._try(holder, why)
 
         def second() -> Getting | None:
             if not means.hedges.spend(self._chunk.length - sink.filled):
@@ -274,10 +270,22 @@ class Pursuit:
             # Or it would be the first choice for the next chunk, too.
             brought, seconds = sink.filled - start, means.clock.seconds() - begun
             means.scores.delivered(holder.node_id, max(brought, 1), seconds)
+            if spare is None:
+                return self._try_found(holder.node_id)
             return self._try(spare, f"holds it, and {holder.node_id} takes long")
 
         race = Race(means.hedges, means.clock, self._try(holder, why), second)
         return await race.result
+
+    async def _try_found(self, slow: str) -> Done | None:
+        located = await self._means.locator.hear(self._sink, tuple(self._rejected))
+        found = tuple(each for each in located.holders if each.complete)
+        for holder, why in self._choose(found):
+            if holder.node_id != slow:
+                done = await self._try(holder, f"{why}, and {slow} takes long")
+                if done is not None:
+                    return done
+        return None
 
     async def _try(self, holder: Holder, why: str) -> Done | None:
         means, node_id = self._means, holder.node_id
@@ -326,9 +334,6 @@ class Pursuit:
         return str(error)[:80]
 
     def _note_behind(self, node_id: str) -> None:
-        """
-        Reject a peer that is of no use in the end; others may be sooner.
-        """
         self._behind[node_id] = self._behind.get(node_id, 0) + 1
         if self._behind[node_id] >= MAX_BEHIND:
             self._reject(node_id)
@@ -342,21 +347,14 @@ class Pursuit:
     async def _check(self, done: Done) -> Fetched:
         digest = await self._sink.digest()
         if digest == done.digest and self._digest not in (b"", digest):
-            await self._hear_digest()
+            # Not for a lease: a liar may have been found out.
+            self._digest = (await self._means.locator.hear(self._sink)).digest
         if digest != done.digest or self._digest not in (b"", digest):
             self._blame(banned=self._is_singled_out)
             raise CorruptChunk("a chunk from peers does not match its digest")
         self._means.counters.chunks_from_peers += 1
         self._origin.passed_over(self._chunk)
         return Fetched(digest, "peer")
-
-    async def _hear_digest(self) -> None:
-        """
-        Ask again what the digest is, not for a lease: a liar may have been found out.
-        """
-        request = Locate(0, self._chunk.id, self._sink.filled, False, ())
-        located, _ = await self._means.locator.locate(request)
-        self._digest = located.digest
 
     @property
     def _is_singled_out(self) -> bool:

@@ -1,0 +1,57 @@
+"""
+Tests for :mod:`eliop2p.p2p.patience`.
+"""
+
+import math
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from eliop2p.p2p.pace import MOST_PATIENCE, QUIET, quiet
+from eliop2p.p2p.patience import (
+    LATE_HOME_AFTER,
+    OTHER_HOME_AFTER,
+    patience_with_home,
+)
+
+
+class HomeTests(SynchronousTestCase):
+    """
+    How long a home is waited for.
+    """
+
+    def test_failed(self) -> None:
+        """
+        A home that was late a moment ago is waited for less long than another.
+        """
+        self.assertEqual(patience_with_home(0.0, failed=False), OTHER_HOME_AFTER)
+        self.assertEqual(patience_with_home(0.0, failed=True), LATE_HOME_AFTER)
+
+    def test_own_link_is_busy(self) -> None:
+        """
+        No home is blamed for what is on its way to this node, up to a bound.
+        """
+        for failed in (False, True):
+            self.assertEqual(patience_with_home(3.0, failed=failed), 3.0)
+            self.assertEqual(patience_with_home(99.0, failed=failed), MOST_PATIENCE)
+
+    def test_unknown_link(self) -> None:
+        """
+        Before anything has come a home is waited for as long as any.
+        """
+        for failed in (False, True):
+            seconds = patience_with_home(math.inf, failed=failed)
+            self.assertEqual(seconds, OTHER_HOME_AFTER)
+
+
+class QuietTests(SynchronousTestCase):
+    """
+    When a silent peer is asked for a sign of life.
+    """
+
+    def test_slow_link(self) -> None:
+        """
+        A node to which chunks come slowly asks later than others.
+        """
+        self.assertEqual(quiet(0.0), QUIET)
+        self.assertEqual(quiet(4 * QUIET), QUIET)
+        self.assertEqual(quiet(8.0), 2.0)
