@@ -33,7 +33,7 @@ BEHIND_BYTES = 10.0
 How many times longer a home is waited for while this node itself is slow to read.
 """
 
-FAR_AHEAD = 8
+FAR_AHEAD = 10
 YIELDS = 0.002
 """
 How many chunks a node must be asking for at a time to be one of a crowd, and then for
