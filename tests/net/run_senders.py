@@ -13,7 +13,7 @@ from eliop2p.base.errors import SpanUnreadable
 from eliop2p.interfaces import IRunSender
 from eliop2p.model.span import FileSpan, Run, Span
 from tests.net import body_senders
-from tests.net.body_senders import LARGE, SMALL, file_of, noise
+from tests.net.body_sender_faults import LARGE, SMALL, file_of, noise
 from tests.net.loopback import End
 
 

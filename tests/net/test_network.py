@@ -36,7 +36,7 @@ from eliop2p.net.copying_sender import TransportSender
 from eliop2p.net.network import ReactorNetwork
 from eliop2p.net.read_group import ReadGroup
 from eliop2p.net.sender import make_sender
-from tests.net.body_senders import LARGE, noise
+from tests.net.body_sender_faults import LARGE, noise
 from tests.net.loopback import REACTOR, EndFactory, finish, pair, port_of
 
 

@@ -21,7 +21,7 @@ from eliop2p.net.copying_sender import PIECE, TransportSender
 from eliop2p.net.read_group import ReadGroup
 from eliop2p.net.sender import SCRAP, TURN, SocketSender, make_sender
 from tests.net import body_senders, run_senders
-from tests.net.body_senders import LARGE, SMALL, file_of, noise
+from tests.net.body_sender_faults import LARGE, SMALL, file_of, noise
 from tests.net.loopback import REACTOR, End, pair, turns
 
 _SIOCOUTQNSD = 0x894B

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from eliop2p.model.span import FileSpan
 from eliop2p.net.stream import HIGH_WATER, SCRATCH, TURN, SocketStream, open_stream
-from tests.net.body_senders import LARGE, SMALL, file_of, noise
+from tests.net.body_sender_faults import LARGE, SMALL, file_of, noise
 from tests.net.loopback import REACTOR, End, open_descriptors, pair, turns
 
 

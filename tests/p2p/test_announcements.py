@@ -5,7 +5,8 @@ Tests for :mod:`eliop2p.p2p.announcements`.
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.model.chunk import Chunk
-from tests.p2p.tiny_cluster import Cluster, Node, chunks_of, membership_of
+from tests.p2p.tiny_cluster import Cluster, Node
+from tests.p2p.tiny_parts import chunks_of, membership_of
 
 
 class AnnouncementsTests(SynchronousTestCase):

@@ -23,7 +23,7 @@ from eliop2p.wire.events import (
 )
 from eliop2p.wire.session import MAX_INBOUND
 from tests.p2p.chunk_requests import DIGEST, MemoryReading, Taker, chunk_id
-from tests.p2p.test_protocol import ConnectionCase
+from tests.p2p.protocol_case import ConnectionCase
 
 MIB = 1024 * 1024
 

@@ -10,8 +10,9 @@ from eliop2p.wire.codec import encode
 from eliop2p.wire.events import MAJOR, Get, Hello, Locate, Located, Verdict
 from eliop2p.wire.rules import Event
 from tests.p2p.chunk_requests import DIGEST, Taker, chunk_id
-from tests.p2p.test_protocol import ConnectionCase
-from tests.p2p.tiny_cluster import CHUNK, Cluster, chunks_of, content
+from tests.p2p.protocol_case import ConnectionCase
+from tests.p2p.tiny_cluster import Cluster
+from tests.p2p.tiny_parts import CHUNK, chunks_of, content
 
 
 class AnswerTests(ConnectionCase):

@@ -9,7 +9,8 @@ from eliop2p.interfaces import Fetched
 from eliop2p.model.chunk import Digest
 from eliop2p.p2p.patience import LAST_RESORT_AFTER
 from eliop2p.wire.events import Gone, Holder, Leased, Locate, Located, Verdict
-from tests.p2p.tiny_cluster import Cluster, chunks_of, content, digest_of
+from tests.p2p.tiny_cluster import Cluster
+from tests.p2p.tiny_parts import chunks_of, content, digest_of
 
 FALSE = Digest(b"f" * 32)
 

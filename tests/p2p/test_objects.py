@@ -10,7 +10,8 @@ from eliop2p.model.chunk import ObjectId
 from eliop2p.p2p.object_table import TURN_SECONDS, ObjectTable
 from eliop2p.p2p.objects import WAIT_SECONDS, ObjectHome
 from eliop2p.p2p.rendezvous import ranked
-from tests.p2p.tiny_cluster import Cluster, Node, membership_of
+from tests.p2p.tiny_cluster import Cluster, Node
+from tests.p2p.tiny_parts import membership_of
 
 ONE, TWO = ObjectId(b"1" * 32), ObjectId(b"2" * 32)
 

@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.model.chunk import Chunk
 from eliop2p.p2p import opened
 from eliop2p.p2p.opened import TOLD_EVERY
-from tests.p2p.tiny_cluster import Cluster, chunks_of
+from tests.p2p.tiny_cluster import Cluster
+from tests.p2p.tiny_parts import chunks_of
 
 
 class OpenedTests(SynchronousTestCase):

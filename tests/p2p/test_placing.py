@@ -10,8 +10,8 @@ from twisted.python.failure import Failure
 from eliop2p.base.errors import PeerUnreachable, WrongAnswer
 from eliop2p.wire.codec import MAX_DATA, encode, encode_data_header
 from eliop2p.wire.events import Cancel, Done, Fail, Fault, Get
-from tests.p2p import test_protocol
 from tests.p2p.chunk_requests import DIGEST, PlacingTaker, chunk_id
+from tests.p2p.protocol_case import ConnectionCase
 
 
 class FullTaker(PlacingTaker):
@@ -26,7 +26,7 @@ class FullTaker(PlacingTaker):
         raise WrongAnswer("no")
 
 
-class PlacingCase(test_protocol.ConnectionCase):
+class PlacingCase(ConnectionCase):
     """
     A connection that is given bytes as a stream gives them.
     """

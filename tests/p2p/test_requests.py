@@ -10,7 +10,8 @@ from eliop2p.base.errors import PeerBehind, PeerBusy, PeerMissing
 from eliop2p.interfaces import IChunkReading
 from eliop2p.model.chunk import ChunkId
 from eliop2p.wire.events import Get, Goodbye, Locate, Verdict
-from tests.p2p.tiny_cluster import CHUNK, Cluster, Flight, chunks_of, content
+from tests.p2p.tiny_cluster import Cluster
+from tests.p2p.tiny_parts import CHUNK, Flight, chunks_of, content
 
 
 class UploadTests(SynchronousTestCase):

@@ -6,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.p2p.home import STAND_IN_AFTER
 from eliop2p.wire.events import Get, Locate, Verdict
-from tests.p2p.tiny_cluster import Cluster, Node, chunks_of, content
+from tests.p2p.tiny_cluster import Cluster, Node
+from tests.p2p.tiny_parts import chunks_of, content
 
 
 class StandingInTests(SynchronousTestCase):

@@ -9,7 +9,7 @@ from eliop2p.base.errors import CorruptChunk, WrongAnswer
 from eliop2p.interfaces import IChunkSink
 from eliop2p.model.trail import Intake
 from eliop2p.p2p.store_sink import StoreSink
-from tests.p2p.tiny_cluster import CHUNK, Flight, chunks_of, content, digest_of
+from tests.p2p.tiny_parts import CHUNK, Flight, chunks_of, content, digest_of
 
 
 class StoreSinkTests(SynchronousTestCase):

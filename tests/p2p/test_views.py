@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.interfaces import Fetched
 from eliop2p.wire.events import Holder, Locate, Verdict
-from tests.p2p.tiny_cluster import Cluster, Node, chunks_of, membership_of
+from tests.p2p.tiny_cluster import Cluster, Node
+from tests.p2p.tiny_parts import chunks_of, membership_of
 
 
 class ViewTests(SynchronousTestCase):

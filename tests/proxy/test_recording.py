@@ -15,7 +15,7 @@ from eliop2p.proxy.recording import Recording
 from eliop2p.proxy.relay import ask_origin
 from eliop2p.proxy.request import shown_target
 from tests.proxy.fakes import FakeOrigin, FakeResponse
-from tests.proxy.test_reading import Sender
+from tests.proxy.reading_case import Sender
 
 
 class RecordingTests(SynchronousTestCase):

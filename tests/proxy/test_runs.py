@@ -18,7 +18,7 @@ from eliop2p.model.span import FileSpan, Run, Span, run_length
 from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.progress import Progress
 from eliop2p.proxy.reading import BodyReader
-from tests.proxy.test_reading import DATA, HEAD, LAYOUT, Chunks, Handle, Sender
+from tests.proxy.reading_case import DATA, HEAD, LAYOUT, Chunks, Handle, Sender
 
 SIZED = HEAD.adding((b"Content-Length", b"100"))
 

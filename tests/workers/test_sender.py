@@ -22,7 +22,7 @@ from eliop2p.workers.pool import Workers
 from eliop2p.workers.process import Ended
 from eliop2p.workers.sender import CarriedSender, carried_by
 from tests.net import run_senders
-from tests.net.body_senders import LARGE, SMALL, file_of, noise
+from tests.net.body_sender_faults import LARGE, SMALL, file_of, noise
 from tests.net.loopback import REACTOR, End, turns
 from tests.workers.rigs import InnerSpawn, InnerWorker
 
