@@ -53,13 +53,13 @@ class CrowdTests(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """
-        Of a crowd with a node that has a tenth of the others' rates no chunk is read
-        twice: it lets others read what is at home there.
+        Of a crowd with a node that has a tenth of the others' rates two chunks are read
+        twice at most.
         """
         size = {"chunk_size": 64 * MIB, "scale": 1024}
         outcome = slow(CrowdPlan(nodes=10, chunks=32, seed=2, **size))
         self.assert_good(outcome)
-        self.assertEqual(outcome.amplification, 1.0)
+        self.assertLessEqual(outcome.amplification, 1 + 2 / 32)
 
     def test_replay(self) -> None:
         """

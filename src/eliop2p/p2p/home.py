@@ -117,7 +117,7 @@ class ChunkHome:
         now = self._clock.seconds()
         if not final:
             better = self._better_homes(node_id, request)
-            if better and not self.is_fed(request):
+            if better and not self._directory.is_fed(request, self._alive, now):
                 holders = self._address(better)
                 return Located(request.request_id, Verdict.NOT_HOME, 0, b"", holders)
         self._heat.note(request.chunk_id, now)
@@ -133,12 +133,6 @@ class ChunkHome:
         if located.verdict is Verdict.LEASE:
             self._tell_others(Leased(request.chunk_id, node_id))
         return attrs.evolve(located, holders=self._address(located.holders))
-
-    def is_fed(self, request: Locate) -> bool:
-        """
-        Tell whether somebody is known who brings a chunk.
-        """
-        return self._directory.is_fed(request, self._alive, self._clock.seconds())
 
     def gave(self, request: Locate) -> bool:
         """

@@ -9,7 +9,6 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 
 from eliop2p.base.errors import PeerError, PeerUnreachable
 from eliop2p.interfaces import IChunkSink, IMembership, IPeerLinks
@@ -31,14 +30,6 @@ How long another home is given to say what it knows before the store is read.
 BEHIND_BYTES = 10.0
 """
 How many times longer a home is waited for while this node itself is slow to read.
-"""
-
-FAR_AHEAD = 10
-YIELDS = 0.002
-"""
-How many chunks a node must be asking for at a time to be one of a crowd, and then for
-how many seconds it lets others be the first to ask for a chunk at home here: the
-question of a slow home would always come first, and all wait while it reads the store.
 """
 
 MAX_ASKED = 8
@@ -205,7 +196,6 @@ class Locator:
         downlink: Downlink,
     ) -> None:
         self.messages = 0
-        self._asking = 0
         self._node_id = node_id
         self._membership = membership
         self._homes = homes
@@ -289,15 +279,9 @@ class Locator:
         rejected = dict.fromkeys((*search.failed, *request.rejected))
         request = attrs.evolve(request, rejected=tuple(rejected)[:MAX_HOLDERS])
         if home.node_id == self._node_id:
-            if request.can_read and not self._home.is_fed(request):
-                await self._yield()
             located = self._home.locate(self._node_id, request)
         else:
-            self._asking += 1
-            try:
-                answer = await self._ask(home, request, seconds)
-            finally:
-                self._asking -= 1
+            answer = await self._ask(home, request, seconds)
             if answer is None:
                 search.missed(home, late=self._links.starved(home.node_id))
                 return None
@@ -308,15 +292,6 @@ class Locator:
             return None
         search.answered = None if home.node_id == self._node_id else home
         return located
-
-    async def _yield(self) -> None:
-        self._asking += 1
-        try:
-            await deferLater(self._clock, 0)
-            if self._asking >= FAR_AHEAD:
-                await deferLater(self._clock, YIELDS)
-        finally:
-            self._asking -= 1
 
     async def _ask(
         self, peer: PeerInfo, request: Locate, seconds: float | None = None
