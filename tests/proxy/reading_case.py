@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from eliop2p.base.errors import ChunkUnavailable, SpanUnreadable
-from eliop2p.http1.message import ResponseHead
+from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.interfaces import (
     IBodySender,
     IChunkHandle,
@@ -28,6 +28,7 @@ from eliop2p.model.chunk import (
 from eliop2p.model.span import Span
 from eliop2p.model.trail import Arrival
 from eliop2p.net.copying_sender import one_by_one
+from eliop2p.proxy.exchange import Exchange
 
 SIZE = 10
 DATA = bytes(range(250))
@@ -275,3 +276,17 @@ class Sender:
         """
         Do nothing.
         """
+
+
+def exchange_to(sender: Sender) -> Exchange:
+    """
+    Begin to answer a client.
+    """
+    return Exchange(
+        RequestHead(b"GET", b"/b/k"),
+        None,
+        "id",
+        sender=sender,
+        keep_alive=True,
+        seconds=lambda: 0.0,
+    )

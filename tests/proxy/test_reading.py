@@ -7,12 +7,18 @@ from twisted.internet.error import ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import ChunkUnavailable, SpanUnreadable
-from eliop2p.http1.message import RequestHead
 from eliop2p.model.ranges import Interval
 from eliop2p.model.trail import RequestTrail
-from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.reading import AHEAD, BodyReader
-from tests.proxy.reading_case import DATA, HEAD, LAYOUT, SIZE, Chunks, Sender
+from tests.proxy.reading_case import (
+    DATA,
+    HEAD,
+    LAYOUT,
+    SIZE,
+    Chunks,
+    Sender,
+    exchange_to,
+)
 
 
 class ReaderTests(SynchronousTestCase):
@@ -26,14 +32,7 @@ class ReaderTests(SynchronousTestCase):
         """
         self.chunks = Chunks()
         self.sender = Sender()
-        self.exchange = Exchange(
-            RequestHead(b"GET", b"/b/k"),
-            None,
-            "id",
-            sender=self.sender,
-            keep_alive=True,
-            seconds=lambda: 0.0,
-        )
+        self.exchange = exchange_to(self.sender)
         self.counted: dict[str, int] = {}
         self.done: list[int] = []
 

@@ -10,15 +10,21 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from eliop2p.base.errors import SpanUnreadable
-from eliop2p.http1.message import RequestHead
 from eliop2p.interfaces import IBodySender, IChunkHandle, IChunkOrigin, IRunSender
 from eliop2p.model.chunk import Chunk
 from eliop2p.model.ranges import Interval
 from eliop2p.model.span import FileSpan, Run, Span, run_length
-from eliop2p.proxy.exchange import Exchange
 from eliop2p.proxy.progress import Progress
 from eliop2p.proxy.reading import BodyReader
-from tests.proxy.reading_case import DATA, HEAD, LAYOUT, Chunks, Handle, Sender
+from tests.proxy.reading_case import (
+    DATA,
+    HEAD,
+    LAYOUT,
+    Chunks,
+    Handle,
+    Sender,
+    exchange_to,
+)
 
 SIZED = HEAD.adding((b"Content-Length", b"100"))
 
@@ -115,14 +121,7 @@ class RunTests(SynchronousTestCase):
         """
         self.chunks = Tiers()
         self.sender = RunSender()
-        self.exchange = Exchange(
-            RequestHead(b"GET", b"/b/k"),
-            None,
-            "id",
-            sender=self.sender,
-            keep_alive=True,
-            seconds=lambda: 0.0,
-        )
+        self.exchange = exchange_to(self.sender)
         self.counted: dict[str, int] = {}
         self.done: list[int] = []
 
