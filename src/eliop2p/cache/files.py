@@ -27,6 +27,11 @@ from eliop2p.model.ranges import Extents, Interval
 
 _OWN = {CEILING_FILE, RECENT_FILE, RECENT_OLD_FILE, PARTIAL}
 
+_PIECE = 1024 * 1024
+"""
+How many bytes are compared at a time.
+"""
+
 
 @attrs.frozen
 class Found:
@@ -90,6 +95,17 @@ def write_at(fd: int, data: memoryview, offset: int) -> None:
     position = 0
     while position < len(data):
         position += os.pwrite(fd, data[position:], offset + position)
+
+
+def _correct(fd: int, data: memoryview) -> None:
+    """
+    Write again what a file does not hold as it should: that of a part may have changed
+    since its bytes were checked.
+    """
+    for start in range(0, len(data), _PIECE):
+        piece = data[start : start + _PIECE]
+        if os.pread(fd, len(piece), start) != piece:
+            write_at(fd, piece, start)
 
 
 def _allocate(fd: int, length: int) -> None:
@@ -202,17 +218,17 @@ class ChunkFiles:
         missing: Iterable[Interval] = (Interval(0, len(data)),)
         if begun is not None and _moved(self.root / begun.name.path, temporary):
             missing = begun.extents.gaps(0, len(data))
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if begun is not None:
                 os.ftruncate(fd, len(data))  # Without the list of extents.
             _allocate(fd, len(data))
             for gap in missing:
                 write_at(fd, data[gap.start : gap.stop], gap.start)
+            if begun is not None:
+                _correct(fd, data)
             temporary.rename(self.root / name.path)
-            # The file of a part may have been changed since its bytes were checked.
-            if begun is None:
-                self._checks.written(fd, name)
+            self._checks.written(fd, name)
         finally:
             os.close(fd)
 
