@@ -27,7 +27,7 @@ from eliop2p.model.ranges import Extents, Interval
 
 _OWN = {CEILING_FILE, RECENT_FILE, RECENT_OLD_FILE, PARTIAL}
 
-_PIECE = 1024 * 1024
+_PIECE = 256 * 1024
 """
 How many bytes are compared at a time.
 """
@@ -104,7 +104,8 @@ def _correct(fd: int, data: memoryview) -> None:
     """
     for start in range(0, len(data), _PIECE):
         piece = data[start : start + _PIECE]
-        if os.pread(fd, len(piece), start) != piece:
+        # Views are compared byte by byte, with the lock held all the time.
+        if os.pread(fd, len(piece), start) != bytes(piece):
             write_at(fd, piece, start)
 
 
