@@ -29,7 +29,7 @@ _OWN = {CEILING_FILE, RECENT_FILE, RECENT_OLD_FILE, PARTIAL}
 
 _PIECE = 256 * 1024
 """
-How many bytes are compared at a time.
+How many bytes are compared at a time; not as views, which hold the lock all the time.
 """
 
 
@@ -97,14 +97,13 @@ def write_at(fd: int, data: memoryview, offset: int) -> None:
         position += os.pwrite(fd, data[position:], offset + position)
 
 
-def _correct(fd: int, data: memoryview) -> None:
+def _correct(fd: int, data: memoryview, kept: Interval) -> None:
     """
-    Write again what a file does not hold as it should: that of a part may have changed
+    Write again what the file of a part does not hold as it should: it may have changed
     since its bytes were checked.
     """
-    for start in range(0, len(data), _PIECE):
-        piece = data[start : start + _PIECE]
-        # Views are compared byte by byte, with the lock held all the time.
+    for start in range(kept.start, kept.stop, _PIECE):
+        piece = data[start : min(start + _PIECE, kept.stop)]
         if os.pread(fd, len(piece), start) != bytes(piece):
             write_at(fd, piece, start)
 
@@ -217,8 +216,9 @@ class ChunkFiles:
         self.check_free(len(data))
         temporary = self.root / TEMPORARY / str(name)
         missing: Iterable[Interval] = (Interval(0, len(data)),)
+        kept: Iterable[Interval] = ()
         if begun is not None and _moved(self.root / begun.name.path, temporary):
-            missing = begun.extents.gaps(0, len(data))
+            missing, kept = begun.extents.gaps(0, len(data)), begun.extents
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if begun is not None:
@@ -226,8 +226,8 @@ class ChunkFiles:
             _allocate(fd, len(data))
             for gap in missing:
                 write_at(fd, data[gap.start : gap.stop], gap.start)
-            if begun is not None:
-                _correct(fd, data)
+            for extent in kept:
+                _correct(fd, data, extent)
             temporary.rename(self.root / name.path)
             self._checks.written(fd, name)
         finally:
