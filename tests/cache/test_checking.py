@@ -147,6 +147,70 @@ class CheckTests(SynchronousTestCase):
             raise SkipTest("this kernel has no cachestat or openat2")
 
 
+class OnDiskTests(SynchronousTestCase):
+    """
+    What is read past the page cache.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a file, all of it on the disk.
+        """
+        chunk_id, data, digest = made_up(1, LENGTH)
+        self.name = ChunkName(chunk_id, LENGTH, digest)
+        self.path = Path(self.mktemp())
+        self.path.write_bytes(data)
+        self.fd = os.open(self.path, os.O_RDWR)
+        self.addCleanup(os.close, self.fd)
+        os.fsync(self.fd)
+
+    def test_pages_stay(self) -> None:
+        """
+        Those of a file that is in memory stay there, and none come of another.
+        """
+        if not cached_pages(self.fd):
+            raise SkipTest("this kernel has no cachestat")
+        checking.check_on_disk(self.path, self.name)
+        self.assertEqual(cached_pages(self.fd), PAGES)
+        os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        before = cached_pages(self.fd)
+        checking.check_on_disk(self.path, self.name)
+        self.assertEqual(cached_pages(self.fd), before)
+
+    def test_without_direct_reads(self) -> None:
+        """
+        Where a file system cannot read past the page cache, files are checked, too.
+        """
+        self.patch(checking, "_DIRECT", 0)
+        self.assert_checked()
+
+    def test_damage(self) -> None:
+        """
+        Other content, another length, a link, and a file that is not there are told.
+        """
+        self.assert_checked()
+
+    def assert_checked(self) -> None:
+        """
+        Check the file, and what became of it.
+        """
+        checking.check_on_disk(self.path, self.name)
+        link = self.path.with_suffix(".link")
+        link.symlink_to(self.path)
+        for change in (
+            lambda: os.pwrite(self.fd, b"x", LENGTH - 1),
+            lambda: os.ftruncate(self.fd, LENGTH - 1),
+        ):
+            change()
+            with self.assertRaises(CorruptChunk):
+                checking.check_on_disk(self.path, self.name)
+        with self.assertRaises(CorruptChunk):
+            checking.check_on_disk(link, self.name)
+        self.path.unlink()
+        with self.assertRaises(FileNotFoundError):
+            checking.check_on_disk(self.path, self.name)
+
+
 class PageCacheTests(SynchronousTestCase):
     """
     What the kernel says.

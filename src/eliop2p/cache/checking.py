@@ -7,6 +7,7 @@ no byte will come from the disk, and its inode says that nobody has written to i
 """
 
 import errno
+import mmap
 import os
 import threading
 import time
@@ -29,6 +30,7 @@ a page cache holds.
 
 _PIECE = 1024 * 1024
 _PAGE = os.sysconf("SC_PAGESIZE")
+_DIRECT: int = getattr(os, "O_DIRECT", 0)
 _SETTLED_NS = 100_000_000
 """
 How long ago a file must have changed before it is read through, for a later change to
@@ -61,32 +63,87 @@ def check_content(fd: int, name: ChunkName) -> None:
         CorruptChunk: It has another length or content.
         OSError: It cannot be read.
     """
+    piece = memoryview(bytearray(min(_PIECE, name.length)))
+    _compare(fd, name, piece)
+
+
+def check_on_disk(path: Path, name: ChunkName) -> None:
+    """
+    Compare with its name what the disk itself has of a file, and leave those pages in
+    the page cache that are there: who sends a file that is often asked for needs them.
+
+    Source: O_DIRECT of open(2). Where a file system cannot do that, the pages go.
+
+    Raises:
+        CorruptChunk: It is a link, or has another length or content.
+        OSError: It cannot be read.
+    """
+    fd = _open_direct(path)
+    if fd < 0:
+        _check_dropping_pages(path, name)
+        return
+    try:
+        with mmap.mmap(-1, _PIECE) as aligned, memoryview(aligned) as piece:
+            _compare(fd, name, piece)
+    finally:
+        os.close(fd)
+
+
+def _open_direct(path: Path) -> int:
+    """
+    Open a file for reading past the page cache; -1 where that cannot be done.
+    """
+    if not _DIRECT:
+        return -1
+    try:
+        return open_file(path, _DIRECT)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return -1
+        raise
+
+
+def _check_dropping_pages(path: Path, name: ChunkName) -> None:
+    fd = open_file(path)
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        check_content(fd, name)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(fd)
+
+
+def _compare(fd: int, name: ChunkName, piece: memoryview) -> None:
     size = os.fstat(fd).st_size
     if size != name.length:
         raise CorruptChunk(f"{name} has {size} bytes")
     hasher = blake3()
-    piece = memoryview(bytearray(min(_PIECE, name.length)))
     position = 0
     while position < name.length:
         count = os.preadv(fd, [piece], position)
         if not count:
             break
-        hasher.update(piece[:count])
+        with piece[:count] as read:
+            hasher.update(read)
         position += count
     if hasher.digest() != name.digest:
         raise CorruptChunk(f"{name} has another content")
 
 
-def open_file(path: Path) -> int:
+def open_file(path: Path, flags: int = 0) -> int:
     """
     Open a file for reading.
+
+    Args:
+        path: Where it is.
+        flags: What else to ask for, as in open(2).
 
     Raises:
         CorruptChunk: It is a link.
         OSError: It cannot be opened.
     """
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | flags)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise CorruptChunk(f"{path.name} is a link") from error

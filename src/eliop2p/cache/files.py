@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from eliop2p.cache.checking import Checks, check_content, open_file
+from eliop2p.cache.checking import Checks, check_on_disk, open_file
 from eliop2p.cache.disk_claim import Claim, sync_directory
 from eliop2p.cache.layout import (
     CEILING_FILE,
@@ -309,22 +309,16 @@ class ChunkFiles:
 
     def verify(self, name: ChunkName) -> None:
         """
-        Read a chunk through from the disk itself, and leave it out of the page cache.
+        Read a chunk through from the disk itself.
 
         Raises:
             As :meth:`open_checked`.
         """
         try:
-            fd = open_file(self.root / name.path)
+            check_on_disk(self.root / name.path, name)
         except FileNotFoundError:
             self._claim.check()
             raise
-        try:
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-            check_content(fd, name)
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(fd)
 
     def remove(self, names: tuple[ChunkName, ...]) -> tuple[OSError | None, ...]:
         """
