@@ -2,9 +2,11 @@
 What it costs to move chunks from one node to another.
 
 Each round starts two processes for every way, one after the other: a giver, which has
-64 chunks of 8 MiB in memory, and a taker, which receives each four times into memory of
-its own and checks its BLAKE3. The ways are ``links``, which is what nodes do, and
-``bare``: ``sendfile`` on one side and ``recv_into`` on the other, without a protocol.
+64 chunks of 8 MiB, and a taker, which receives each four times into memory of its own
+and checks its BLAKE3. The ways are ``links``, which is what nodes do that have a disk
+tier (they send from its files what the page cache has), ``memory``, which is what nodes
+without one do, and ``bare``: ``sendfile`` from a file in memory on one side and
+``recv_into`` on the other, without a protocol.
 Run it as ``python -m benchmarks.p2p_pair``.
 """
 
@@ -16,32 +18,32 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import cast
 
 from blake3 import blake3
 from twisted.internet import reactor  # noqa: TID251  # A program of its own.
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.protocol import Protocol
 from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from eliop2p.cache.buffer import ChunkBuffer, digest_of
-from eliop2p.cache.memory_pages import allocate
-from eliop2p.cache.readings import HandleReading
-from eliop2p.interfaces import (
-    IChunkHandle,
-    IChunkReading,
-    ILocalChunks,
-    IPeerRequests,
+from benchmarks.held_chunks import (
+    CHUNK,
+    COUNT,
+    FileChunks,
+    MemoryChunks,
+    chunk_of,
+    content_of,
 )
-from eliop2p.model.chunk import Chunk, ChunkId, Digest
+from eliop2p.cache.buffer import ChunkBuffer
+from eliop2p.cache.memory_pages import allocate
+from eliop2p.interfaces import IPeerRequests
 from eliop2p.model.peer import PeerInfo
-from eliop2p.model.span import Span
 from eliop2p.model.trail import Intake
 from eliop2p.net.network import ReactorNetwork
 from eliop2p.net.worker import ThreadWorker
@@ -53,26 +55,10 @@ from eliop2p.p2p.selection import PeerScores
 from eliop2p.p2p.swarm import Swarm
 from eliop2p.wire.events import Holder
 
-CHUNK = 8 * 1024 * 1024
-COUNT = 64
 TIMES = 4
 SIDE_BY_SIDE = 8
-WAYS = ("links", "bare")
+WAYS = ("links", "memory", "bare")
 SECRET = b"the secret of the cluster"
-
-
-def chunk_of(number: int) -> Chunk:
-    """
-    Name a chunk.
-    """
-    return Chunk(ChunkId(blake3(b"%d" % number).digest()), number, 0, CHUNK)
-
-
-def content_of(number: int) -> bytes:
-    """
-    Give the content of a chunk.
-    """
-    return random.Random(number).randbytes(CHUNK)
 
 
 def processor_seconds() -> float:
@@ -81,57 +67,6 @@ def processor_seconds() -> float:
     """
     times = os.times()
     return times.user + times.system
-
-
-@implementer(IChunkHandle)
-class MemoryChunk:
-    """
-    A chunk in memory.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.length = CHUNK
-        self._memory = allocate(CHUNK)
-        self._memory[:] = content_of(number)
-        self.digest = digest_of(self._memory)
-
-    def span(self, offset: int, limit: int) -> Span:
-        """
-        Give some of it.
-        """
-        return self._memory[offset : offset + limit]
-
-    def close(self) -> None:
-        """
-        Keep it.
-        """
-
-
-@implementer(ILocalChunks)
-class MemoryChunks:
-    """
-    All chunks.
-    """
-
-    def __init__(self) -> None:
-        self._chunks = {chunk_of(n).id: MemoryChunk(n) for n in range(COUNT)}
-
-    def open_local(self, chunk_id: ChunkId) -> "Deferred[IChunkReading | None]":
-        """
-        Open a chunk.
-        """
-        return succeed(HandleReading(self._chunks[chunk_id], "memory"))
-
-    def small(self, chunk_id: ChunkId, limit: int) -> None:
-        """
-        Nothing is small.
-        """
-
-    def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
-        """
-        Name nothing: there is nobody to be told.
-        """
-        return iter(())
 
 
 class Node:
@@ -172,12 +107,14 @@ class Ended(Protocol):
     Notices that nobody needs this process any more.
     """
 
+    def __init__(self) -> None:
+        self.ended: Deferred[None] = Deferred()
+
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # noqa: ARG002
         """
         End.
         """
-        if reactor.running:
-            reactor.stop()
+        self.ended.callback(None)
 
 
 def run(main: Callable[[], "Deferred[None]"]) -> None:
@@ -192,18 +129,37 @@ def run(main: Callable[[], "Deferred[None]"]) -> None:
     reactor.run()
 
 
-def give_links() -> None:
+async def serve(node: Node, chunks: MemoryChunks | FileChunks) -> None:
     """
     Serve chunks as a node does, until the standard input ends.
     """
-    node = Node("giver")
-    node.swarm.requests.begin(MemoryChunks())
+    await chunks.fill()
+    node.swarm.requests.begin(chunks)
     address = node.links.start("127.0.0.1", 0).getHost()
-    started = processor_seconds()
-    StandardIO(Ended())
+    ended = Ended()
+    StandardIO(ended)
     print(cast("IPv4Address", address).port, flush=True)
-    reactor.run()
+    started = processor_seconds()
+    await ended.ended
     print(processor_seconds() - started, flush=True)
+    await chunks.stop()
+
+
+def give_from_files() -> None:
+    """
+    Be a node with a disk tier.
+    """
+    node = Node("giver")
+    with tempfile.TemporaryDirectory(prefix="eliop2p-bench-") as directory:
+        chunks = FileChunks(directory, node.worker, reactor)
+        run(lambda: Deferred.fromCoroutine(serve(node, chunks)))
+
+
+def give_from_memory() -> None:
+    """
+    Be a node without a disk tier.
+    """
+    run(lambda: Deferred.fromCoroutine(serve(Node("giver"), MemoryChunks())))
 
 
 def take_links(port: int) -> None:
@@ -319,9 +275,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.give:
-        {"links": give_links, "bare": give_bare}[options.give]()
+        give = {
+            "links": give_from_files,
+            "memory": give_from_memory,
+            "bare": give_bare,
+        }
+        give[options.give]()
     elif options.take:
-        {"links": take_links, "bare": take_bare}[options.take](options.port)
+        (take_bare if options.take == "bare" else take_links)(options.port)
     else:
         rows: dict[str, list[tuple[float, ...]]] = {way: [] for way in WAYS}
         for _ in range(options.rounds):
