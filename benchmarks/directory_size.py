@@ -1,7 +1,7 @@
 """
 What a home's directory takes for each chunk, and its calls cost.
 
-    python -m benchmarks.directory_size [--chunks 100000] [--nodes 100]
+    python -m benchmarks.directory_size [--chunks 100000] [--nodes 1000]
 
 Memory is what Python's allocator has given out for a filled table, names of nodes and
 of chunks included: a chunk's name is a bytes object of 65 bytes.
@@ -15,10 +15,11 @@ import tracemalloc
 from collections.abc import Callable
 
 from eliop2p.model.chunk import ChunkId, Digest
-from eliop2p.p2p.directory import Directory
+from eliop2p.p2p.directory import MAX_COMPLETE, Directory
 from eliop2p.wire.events import Locate
 
-HOLDERS = (1, 2, 5)
+HOLDERS = (1, 2, 5, 13, MAX_COMPLETE)
+RECEIVERS = (1, 2, 5)
 
 
 def always(_node_id: str) -> bool:
@@ -37,9 +38,8 @@ def filled(chunks: int, nodes: int, holders: int, *, receiving: bool) -> Directo
     directory = Directory(1)
     for _ in range(chunks):
         chunk_id, digest = ChunkId(rng.randbytes(32)), Digest(rng.randbytes(32))
-        first = rng.randrange(nodes)
-        for step in range(holders):
-            name = f"node-{(first + step) % nodes}"
+        for number in rng.sample(range(nodes), holders):
+            name = f"node-{number}"
             if receiving:
                 asked = Locate(1, chunk_id, 0, True, ())
                 directory.locate(name, asked, always, 1.0)
@@ -72,11 +72,11 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chunks", type=int, default=100_000)
-    parser.add_argument("--nodes", type=int, default=100)
+    parser.add_argument("--nodes", type=int, default=1000)
     given = parser.parse_args()
     print("| each chunk has | bytes/chunk | us/chunk to fill |\n|---|---|---|")
     for receiving, what in ((False, "holders"), (True, "receivers")):
-        for holders in HOLDERS:
+        for holders in RECEIVERS if receiving else HOLDERS:
             size, cost = measure(
                 lambda holders=holders, receiving=receiving: filled(  # type: ignore[misc]
                     given.chunks, given.nodes, holders, receiving=receiving

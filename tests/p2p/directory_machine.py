@@ -172,8 +172,10 @@ class DirectoryMachine(RuleBasedStateMachine):
             if (entry := resting.get(chunk_id(number)))
             for holder in entry.complete
         ]
-        counts = {name: resting._held[resting._names.number(name)] for name in held}
-        assert counts == Counter(held)
+        names = resting._names
+        assert {name: names.mentions(names.number(name)) for name in held} == Counter(
+            held
+        )
         for entry in directory._active.values():
             assert not entry.rests
             assert entry.complete or entry.receiving

@@ -3,6 +3,7 @@ Packed entries of a directory: nothing is lost by packing, and all is bounded.
 """
 
 import gc
+import random
 import tracemalloc
 
 from hypothesis import given
@@ -12,9 +13,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.p2p import directory as directory_module
 from eliop2p.p2p import resting as resting_module
-from eliop2p.p2p.directory import MAX_ENTRIES, MAX_RECEIVED, Directory
+from eliop2p.p2p.directory import (
+    MAX_COMPLETE,
+    MAX_ENTRIES,
+    MAX_RECEIVED,
+    Directory,
+)
 from eliop2p.p2p.entry import MOST_TURNS, Entry
-from eliop2p.p2p.resting import Resting
+from eliop2p.p2p.resting import FEW, Resting
 from eliop2p.wire.events import Locate
 
 GOOD = Digest(b"g" * 32)
@@ -44,14 +50,18 @@ class PackingTests(SynchronousTestCase):
         st.binary(min_size=32, max_size=32),
         st.booleans(),
         st.dictionaries(
-            st.text(min_size=1, max_size=20), st.integers(0, 255), min_size=1
+            st.text(min_size=1, max_size=20),
+            st.integers(0, 255),
+            min_size=1,
+            max_size=MAX_COMPLETE,
         ),
     )
     def test_round_trip(
         self, digest: bytes, vouched: bool, turns: dict[str, int]
     ) -> None:
         """
-        Digest, whether it was vouched for, and the holders in their order come back.
+        Digest, whether it was vouched for, and the holders come back, and where there
+        are few of them how often they had their turn.
         """
         resting = Resting(10)
         resting.put(
@@ -60,8 +70,9 @@ class PackingTests(SynchronousTestCase):
         for found in (resting.get(chunk_id(1)), resting.take(chunk_id(1))):
             assert found is not None
             self.assertEqual((found.digest, found.vouched), (digest, vouched))
-            self.assertEqual(list(found.complete), list(turns))
-            known = {name: min(count, MOST_TURNS) for name, count in turns.items()}
+            self.assertEqual(found.complete, dict.fromkeys(turns, 0))
+            most = MOST_TURNS if len(turns) <= FEW else 0
+            known = {name: min(count, most) for name, count in turns.items()}
             self.assertEqual(found.turns, known)
         self.assertEqual(len(resting), 0)
         self.assertIsNone(resting.take(chunk_id(1)))
@@ -96,13 +107,51 @@ class PackingTests(SynchronousTestCase):
         assert found is not None
         self.assertEqual(list(found.complete), ["stays"])
 
+    @given(st.lists(st.integers(0, 5000), min_size=1, max_size=64))
+    def test_far_apart(self, numbers: list[int]) -> None:
+        """
+        Holders come back whatever their numbers are.
+        """
+        resting = Resting(10)
+        names = {f"node-{number}": 0 for number in numbers}
+        for number in range(max(numbers) + 1):
+            resting._names.number(f"node-{number}")
+        resting.put(chunk_id(1), Entry(GOOD, True, dict(names)))
+        self.assertTrue(resting.add(chunk_id(1), next(iter(names)), GOOD, 64))
+        found = resting.take(chunk_id(1))
+        assert found is not None
+        self.assertEqual((found.complete, found.vouched), (names, True))
+
+    def test_no_number_left(self) -> None:
+        """
+        When every number is mentioned by an entry, one more node is not listed; a
+        number that a node left behind is given away when no entry mentions it.
+        """
+        self.patch(resting_module, "MAX_NAMES", 3)
+        resting = Resting(10)
+        for number, name in enumerate("abc"):
+            resting.put(chunk_id(number), Entry(GOOD, False, {name: 0}))
+        resting.lost("a")
+        resting.put(chunk_id(3), Entry(GOOD, False, {"d": 0, "b": 0}))
+        found = resting.get(chunk_id(3))
+        assert found is not None
+        self.assertEqual(list(found.complete), ["b"])
+        self.assertFalse(resting.add(chunk_id(3), "d", GOOD, 64))
+        resting.put(chunk_id(4), Entry(GOOD, False, {"d": 0}))
+        self.assertEqual(len(resting), 4)
+        self.assertIsNone(resting.get(chunk_id(0)))
+        self.assertTrue(resting.add(chunk_id(3), "d", GOOD, 64))
+        found = resting.get(chunk_id(3))
+        assert found is not None
+        self.assertEqual(found.complete.keys(), {"b", "d"})
+
 
 class BoundTests(SynchronousTestCase):
     """
     What a directory takes when somebody fills it.
     """
 
-    def size(self, directory: Directory) -> float:
+    def size(self, directory: Directory | Resting) -> float:
         """
         Tell the bytes for each chunk; tracing has begun before it was made.
         """
@@ -132,6 +181,20 @@ class BoundTests(SynchronousTestCase):
                 directory.have(f"node-{holder}", name, digest)
         self.assertLess(self.size(directory), BYTES_EACH)
         self.assertLess(BYTES_EACH * MAX_ENTRIES, 2**29)
+
+    def test_entry_that_many_hold(self) -> None:
+        """
+        An entry with as many holders as are listed, out of a thousand nodes, takes at
+        most 256 bytes, too.
+        """
+        self.trace()
+        resting, rng = Resting(MAX_ENTRIES), random.Random(1)
+        nodes = [f"node-{number}" for number in range(1000)]
+        for number in range(20_000):
+            held = dict.fromkeys(rng.sample(nodes, MAX_COMPLETE), 0)
+            digest = number.to_bytes(32, "little")
+            resting.put(chunk_id(number), Entry(digest, False, held))
+        self.assertLess(self.size(resting), BYTES_EACH)
 
     def test_full(self) -> None:
         """

@@ -2,15 +2,16 @@
 What a home knows of the chunks that nobody is getting at the moment, packed.
 
 Most chunks that a directory knows are only held. Such an entry is a bytes object: the
-digest, whether it was vouched for, and five bytes for each holder: its number, and how
-often it passed the chunk on. No number is given twice: when a node is gone its number
-means nothing, so that nothing has to be looked for.
+digest, whether it was vouched for, and who holds the chunk. Each node has a number, and
+of the numbers in their order the distance from one to the next is kept: one byte for
+most of them, since a chunk that many hold is held by many of few thousand nodes. How
+often each passed the chunk on is kept where few hold it.
 """
 
-import itertools
-import struct
-from collections import Counter
-from collections.abc import Iterable
+from array import array
+from bisect import bisect
+from itertools import accumulate
+from operator import sub
 
 from eliop2p.model.chunk import ChunkId, Digest
 from eliop2p.p2p.entry import Entry
@@ -26,58 +27,90 @@ MAX_NAMES = 65_536
 Above so many nodes those that hold nothing are forgotten before others are numbered.
 """
 
+FEW = 24
+"""
+Up to how many holders the turns of each are remembered: where there are more it makes
+little difference to whom askers are sent first.
+"""
+
 _TRIES = 8
-_HEAD = struct.Struct(">32s?")
-_HOLDER = struct.Struct(">IB")
+_HEAD = 33
+_WIDE = 255
+_Holders = list[tuple[int, int]]
 
 
 class Names:
     """
-    Numbers for the names of nodes.
+    Numbers for the names of nodes, and how many entries mention each number.
+
+    The number of a node that is gone means nothing, so that no entry has to be looked
+    for. It is given to another node only when no entry mentions it any more.
     """
 
     def __init__(self) -> None:
-        self._fresh = itertools.count()
         self._numbers: dict[str, int] = {}
-        self._names: dict[int, str] = {}
+        self._names: list[str | None] = []
+        self._mentions = array("L")
+        self._free: list[int] = []
 
-    def number(self, name: str) -> int:
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def number(self, name: str) -> int | None:
         """
-        Give a node's number, a new one when it has none.
+        Give a node's number, a new one when it has none; None when all are taken.
         """
         number = self._numbers.get(name)
         if number is None:
-            number = self._numbers[name] = next(self._fresh) & 0xFFFFFFFF
-            self._names[number] = name
+            number = self._take()
+            if number is not None:
+                self._numbers[name], self._names[number] = number, name
         return number
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def keep(self, numbers: Iterable[int]) -> None:
-        """
-        Forget all nodes but some.
-        """
-        self._names = {number: self._names[number] for number in numbers}
-        self._numbers = {name: number for number, name in self._names.items()}
 
     def name(self, number: int) -> str | None:
         """
         Give the node that has a number; None when it is gone.
         """
-        return self._names.get(number)
+        return self._names[number]
 
-    def forget(self, name: str) -> int | None:
+    def forget(self, name: str) -> None:
         """
         Let a node be gone.
-
-        Returns:
-            The number that it had.
         """
         number = self._numbers.pop(name, None)
         if number is not None:
-            del self._names[number]
-        return number
+            self._names[number] = None
+            if not self._mentions[number]:
+                self._free.append(number)
+
+    def mentions(self, number: int) -> int:
+        """
+        Tell how many entries mention a number.
+        """
+        return self._mentions[number]
+
+    def count(self, number: int, change: int) -> None:
+        """
+        Note that entries mention a number, or no longer.
+        """
+        self._mentions[number] += change
+        if not self._mentions[number] and self._names[number] is None:
+            self._free.append(number)
+
+    def _take(self) -> int | None:
+        if len(self._numbers) >= MAX_NAMES:
+            idle = [
+                name for name, at in self._numbers.items() if not self._mentions[at]
+            ]
+            for name in idle:
+                self.forget(name)
+        if self._free:
+            return self._free.pop()
+        if len(self._names) >= MAX_NAMES:
+            return None
+        self._names.append(None)
+        self._mentions.append(0)
+        return len(self._names) - 1
 
 
 class Resting:
@@ -95,7 +128,6 @@ class Resting:
         self._young: dict[ChunkId, bytes] = {}
         self._old: dict[ChunkId, bytes] = {}
         self._names = Names()
-        self._held: Counter[int] = Counter()
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -117,21 +149,25 @@ class Resting:
         packed = self._young.pop(chunk_id, None) or self._old.pop(chunk_id, None)
         if packed is None:
             return None
-        for number, _ in _holders(packed):
-            self._count(number, -1)
-        return self._unpack(packed)
+        entry = self._unpack(packed)
+        self._drop(packed)
+        return entry
 
     def put(self, chunk_id: ChunkId, entry: Entry) -> None:
         """
         Keep an entry that is held and nothing else: see :attr:`Entry.rests`.
         """
-        parts = [_HEAD.pack(entry.digest, entry.vouched)]
+        holders = []
         for name in entry.complete:
-            number = self._number(name)
-            self._count(number, 1)
-            turns = entry.turns_of(name)
-            parts.append(_HOLDER.pack(number, turns))
-        self._young[chunk_id] = b"".join(parts)
+            number = self._names.number(name)
+            if number is not None:
+                self._names.count(number, 1)
+                holders.append((number, entry.turns_of(name)))
+        if not holders:
+            return
+        holders.sort()
+        numbers, turns = [number for number, _ in holders], bytes(t for _, t in holders)
+        self._young[chunk_id] = _pack(entry.digest, entry.vouched, numbers, turns)
         if not self._old and len(self._young) > self._max_entries // 2:
             self._age()
 
@@ -139,7 +175,7 @@ class Resting:
         self, chunk_id: ChunkId, node_id: str, digest: Digest, most: int
     ) -> bool | None:
         """
-        Note one more holder, of a chunk with this digest, without unpacking the entry.
+        Note one more holder, of a chunk with this digest, without making an entry.
 
         Returns:
             Whether it is listed: not when that many are. None when there is no entry,
@@ -148,14 +184,13 @@ class Resting:
         packed = self._young.get(chunk_id) or self._old.get(chunk_id)
         if packed is None or not packed.startswith(digest):
             return None
-        number = self._number(node_id)
-        name = number.to_bytes(4, "big")
-        places = range(_HEAD.size, len(packed), _HOLDER.size)
-        if not any(packed.startswith(name, place) for place in places):
-            if len(places) >= most:
+        number = self._names.number(node_id)
+        numbers = _numbers(packed)
+        if number not in numbers:
+            if number is None or len(numbers) >= most:
                 return False
-            packed += name + b"\0"
-            self._count(number, 1)
+            packed = _with_one_more(packed, numbers, number)
+            self._names.count(number, 1)
         self._old.pop(chunk_id, None)
         self._young[chunk_id] = packed
         return True
@@ -167,17 +202,17 @@ class Resting:
         Args:
             node_id: For whom.
         """
-        number = self._number(node_id)
-        greedy = GREEDY_PART * self._held[number] > self._max_entries
+        number = self._names.number(node_id)
+        mine = 0 if number is None else self._names.mentions(number)
+        greedy = GREEDY_PART * mine > self._max_entries
         # What others hold as well gets a second chance.
         for left in range(_TRIES if greedy else 1, 0, -1):
             if not self._old:
                 self._age()
             chunk_id, packed = self._old.popitem()
-            holders = [holder for holder, _ in _holders(packed)]
-            if left == 1 or not greedy or holders == [number]:
-                for holder in holders:
-                    self._count(holder, -1)
+            alone = [number] == _numbers(packed)
+            if left == 1 or not greedy or alone:
+                self._drop(packed)
                 return
             self._young[chunk_id] = packed
 
@@ -185,30 +220,97 @@ class Resting:
         """
         Take that a node is gone, with all that it held.
         """
-        number = self._names.forget(node_id)
-        if number is not None:
-            del self._held[number]
-
-    def _number(self, name: str) -> int:
-        if len(self._names) >= MAX_NAMES:
-            self._names.keep(number for number, held in self._held.items() if held)
-        return self._names.number(name)
+        self._names.forget(node_id)
 
     def _age(self) -> None:
         self._old, self._young = self._young, self._old
 
-    def _count(self, number: int, change: int) -> None:
-        if self._names.name(number) is not None:
-            self._held[number] += change
+    def _drop(self, packed: bytes) -> None:
+        for number in _numbers(packed):
+            self._names.count(number, -1)
 
     def _unpack(self, packed: bytes) -> Entry | None:
-        digest, vouched = _HEAD.unpack_from(packed)
         named = [(self._names.name(each), count) for each, count in _holders(packed)]
         turns = {name: count for name, count in named if name is not None}
         if not turns:
             return None
-        return Entry(digest, vouched, dict.fromkeys(turns, 0), turns=turns)
+        digest, complete = packed[: _HEAD - 1], dict.fromkeys(turns, 0)
+        return Entry(digest, _is_vouched(packed), complete, turns=turns)
 
 
-def _holders(packed: bytes) -> list[tuple[int, int]]:
-    return list(_HOLDER.iter_unpack(packed[_HEAD.size :]))
+def _pack(digest: bytes, vouched: bool, numbers: list[int], turns: bytes) -> bytes:
+    """
+    Write an entry: digest; twice the number of holders, and 1 when it was vouched for;
+    where there are few, the turns of each; and the steps from number to number.
+
+    Args:
+        digest: Of the chunk.
+        vouched: Whether the reader of the store said so.
+        numbers: Of the holders, in order.
+        turns: Of the holders.
+    """
+    count = len(numbers)
+    head = bytes((count << 1 | vouched,))
+    narrow = list(map(sub, numbers, [0, *numbers]))
+    if max(narrow) < _WIDE:
+        steps = bytes(narrow)
+    else:
+        steps = b"".join(map(_step, narrow))
+    return b"".join((digest, head, turns if count <= FEW else b"", steps))
+
+
+def _step(step: int) -> bytes:
+    if step < _WIDE:
+        return bytes((step,))
+    return bytes((_WIDE,)) + step.to_bytes(2, "big")
+
+
+def _is_vouched(packed: bytes) -> bool:
+    return bool(packed[_HEAD - 1] & 1)
+
+
+def _turns(packed: bytes) -> bytes:
+    """
+    Read the turns of the holders; empty where they are not kept.
+    """
+    count = packed[_HEAD - 1] >> 1
+    return packed[_HEAD : _HEAD + count] if count <= FEW else b""
+
+
+def _numbers(packed: bytes) -> list[int]:
+    """
+    Read the numbers of the holders, in order.
+    """
+    count = packed[_HEAD - 1] >> 1
+    steps = packed[_HEAD + count :] if count <= FEW else packed[_HEAD:]
+    if len(steps) == count:
+        return list(accumulate(steps))
+    return list(accumulate(_widened(steps)))
+
+
+def _holders(packed: bytes) -> _Holders:
+    """
+    Read the numbers of the holders, in order, and their turns.
+    """
+    numbers = _numbers(packed)
+    return list(zip(numbers, _turns(packed) or bytes(len(numbers)), strict=True))
+
+
+def _with_one_more(packed: bytes, numbers: list[int], number: int) -> bytes:
+    """
+    Write an entry with one more holder, which had no turn yet.
+    """
+    at, turns = bisect(numbers, number), _turns(packed)
+    numbers.insert(at, number)
+    turns = b"".join((turns[:at], b"\0", turns[at:]))
+    return _pack(packed[: _HEAD - 1], _is_vouched(packed), numbers, turns)
+
+
+def _widened(steps: bytes) -> list[int]:
+    found, at = [], 0
+    while at < len(steps):
+        step, at = steps[at], at + 1
+        if step == _WIDE:
+            step, at = int.from_bytes(steps[at : at + 2], "big"), at + 2
+        found.append(step)
+    return found
