@@ -173,9 +173,8 @@ class DirectoryMachine(RuleBasedStateMachine):
             for holder in entry.complete
         ]
         names = resting._names
-        assert {name: names.mentions(names.number(name)) for name in held} == Counter(
-            held
-        )
+        counts = {name: names.mentions(names.number(name) or 0) for name in held}
+        assert counts == Counter(held)
         for entry in directory._active.values():
             assert not entry.rests
             assert entry.complete or entry.receiving

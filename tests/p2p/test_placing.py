@@ -95,6 +95,22 @@ class PlacingTests(PlacingCase):
             self.assertEqual(answer, Done(self.request_id, DIGEST))
             self.assertEqual(bytes(taker.content), content)
 
+    def test_every_boundary_of_the_last(self) -> None:
+        """
+        The same where the last bytes say that they are.
+        """
+        content = random.Random(4).randbytes(40)
+        for place in range(12 + 44 + 40 + 1):
+            taker = PlacingTaker(40)
+            self.get(taker)
+            stream = self.data(content[:15])
+            stream += encode_data_header(self.request_id, 25, DIGEST) + content[15:]
+            self.deliver(stream[:place])
+            self.deliver(stream[place:])
+            answer = self.successResultOf(self.done)
+            self.assertEqual(answer, Done(self.request_id, DIGEST))
+            self.assertEqual(bytes(taker.content), content)
+
     def test_byte_by_byte(self) -> None:
         """
         The same in single bytes: but for none of the headers, each goes to its place.

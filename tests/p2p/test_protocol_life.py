@@ -16,7 +16,9 @@ from eliop2p.p2p.uploads import PIECE
 from eliop2p.wire.cluster_events import FindObject, ForgetObject, FoundObject
 from eliop2p.wire.codec import encode
 from eliop2p.wire.events import (
+    MINOR,
     Cancel,
+    Data,
     Done,
     Fail,
     Fault,
@@ -216,6 +218,19 @@ class PressureTests(ConnectionCase):
         self.connection.resumeProducing()
         self.assertEqual(len(self.heard()), 5)
         self.assertEqual(self.connection.uploads, 0)
+
+    def test_the_end_of_an_upload(self) -> None:
+        """
+        The last bytes of a chunk say its digest, without a message of its own; to a
+        peer that speaks 1.1 it is said after them.
+        """
+        for minor, messages in ((MINOR, 0), (1, 1)):
+            self.connection._session._decoder.peer_minor = minor
+            self.requests.readings[chunk_id(1)] = MemoryReading(bytes(100))
+            before = self.owner.messages_sent
+            self.say(Get(1, chunk_id(1), 0, 0))
+            self.assertEqual(self.heard(), [Data(1, bytes(100)), Done(1, DIGEST)])
+            self.assertEqual(self.owner.messages_sent - before, messages)
 
     def test_a_peer_that_does_not_read_its_answers(self) -> None:
         """

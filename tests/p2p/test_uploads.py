@@ -49,6 +49,28 @@ class UploadTests(UploadCase):
         self.assertEqual(self.output.sent[-1], Done(1, DIGEST))
         self.assertTrue(reading.closed)
 
+    def test_the_digest_with_the_last_bytes(self) -> None:
+        """
+        Where the peer knows that, the last bytes say the digest, and nothing follows;
+        also of a chunk that was arriving, whose digest was not known before.
+        """
+        self.output.takes_last = True
+        reading = self.add(1, b"a" * 100, filled=40)
+        reading.digest = None
+        self.add(2, bytes(3 * PIECE))
+        self.start(1)
+        self.start(2)
+        self.drain_some(6)
+        self.assertEqual(self.output.last, [(2, DIGEST)])
+        reading.digest = DIGEST
+        reading.grow(100)
+        self.drain()
+        self.assertEqual(self.output.last, [(2, DIGEST), (1, DIGEST)])
+        self.assertEqual(self.output.endings(), [])
+        self.assertEqual(self.output.content(1), b"a" * 100)
+        self.assertEqual(self.output.content(2), bytes(3 * PIECE))
+        self.assertTrue(all(reading.closed for reading in self.opened()))
+
     def test_nothing_is_left_to_send(self) -> None:
         """
         At the end of a chunk only its digest is sent; beyond it the request is bad.

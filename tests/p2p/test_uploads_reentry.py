@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from eliop2p.interfaces import IChunkReading
+from eliop2p.model.chunk import Digest
 from eliop2p.p2p.uploads import PIECE
 from eliop2p.wire.events import Done, Fail, Fault, Get
 from tests.p2p.chunk_requests import DIGEST, chunk_id
@@ -32,9 +33,12 @@ class ReentryTests(UploadCase):
         reading = self.add(1, b"a" * 100, filled=40)
         send = self.output.send_data
 
-        def send_and_cancel(request_id: int, payload: bytes | memoryview) -> None:
-            send(request_id, payload)
+        def send_and_cancel(
+            request_id: int, payload: bytes | memoryview, digest: Digest | None
+        ) -> bool:
+            ended = send(request_id, payload, digest)
             self.assertTrue(self.uploads.cancel(1))
+            return ended
 
         self.patch(self.output, "send_data", send_and_cancel)
         self.start(1)

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.interfaces import IWorker
+from eliop2p.model.chunk import Digest
 from eliop2p.model.span import FileSpan, Span
 from eliop2p.p2p.bandwidth import make_bandwidth
 from eliop2p.p2p.uploads import Uploads
@@ -29,13 +30,17 @@ class Output:
 
     Attributes:
         takes_inlined: Not asked here.
+        takes_last: Whether the last bytes of a chunk end its request.
+        last: The requests whose last bytes came with a digest, and that.
         sent: Every message, with bytes of chunks as (request id, bytes), which are
             looked at only when the connection has drained.
     """
 
     takes_inlined = False
+    takes_last = False
 
     def __init__(self) -> None:
+        self.last: list[tuple[int, Digest]] = []
         self.sent: list[Message | tuple[int, bytes]] = []
         self.uploads: Uploads | None = None
         self.direct = False
@@ -48,15 +53,20 @@ class Output:
         self._pass_on()
         self.sent.append(message)
 
-    def send_data(self, request_id: int, payload: bytes | Span) -> None:
+    def send_data(
+        self, request_id: int, payload: bytes | Span, digest: Digest | None = None
+    ) -> bool:
         """
         Hold a piece until the connection drains.
         """
+        if digest is not None:
+            self.last.append((request_id, digest))
         assert self.uploads is not None
         small = len(payload) <= 65536
         self._held.append((request_id, _bytes_of(payload) if small else payload))
         if sum(len(payload) for _, payload in self._held) > 65536:
             self.uploads.pause()
+        return digest is not None and self.takes_last
 
     def drain(self) -> None:
         """
@@ -143,6 +153,13 @@ class UploadCase(SynchronousTestCase):
         Ask for a chunk; its number is the request id too.
         """
         self.uploads.start(Get(number, chunk_id(number), offset, 0))
+
+    def drain_some(self, times: int) -> None:
+        """
+        Drain the connection so often.
+        """
+        for _ in range(times):
+            self.output.drain()
 
     def drain(self) -> None:
         """

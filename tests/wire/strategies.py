@@ -87,6 +87,7 @@ MESSAGES: dict[type[object], st.SearchStrategy[events.Message]] = {
         events.Data, REQUEST_IDS, st.binary(min_size=1, max_size=2000)
     ),
     events.Done: st.builds(events.Done, REQUEST_IDS, DIGESTS),
+    cluster_events.Last: st.builds(cluster_events.Last, REQUEST_IDS, DIGESTS),
     events.Cancel: st.builds(events.Cancel, REQUEST_IDS),
     events.Fail: st.builds(events.Fail, REQUEST_IDS, st.sampled_from(events.Fault)),
     cluster_events.FindObject: st.builds(

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import LocalProtocolError, RemoteProtocolError
-from eliop2p.model.chunk import ChunkId
+from eliop2p.model.chunk import ChunkId, Digest
+from eliop2p.wire.cluster_events import Last
 from eliop2p.wire.codec import (
     FRAMES,
     MAX_CONTROL,
     MAX_DATA,
+    MAX_PIECE,
     encode,
     encode_data_header,
 )
@@ -23,6 +25,7 @@ from eliop2p.wire.decoder import FrameDecoder
 from eliop2p.wire.events import (
     MINOR,
     Data,
+    Done,
     Goodbye,
     Hello,
     Leased,
@@ -33,16 +36,30 @@ from eliop2p.wire.events import (
 from tests.wire.strategies import ANY_MESSAGE, MESSAGES
 
 MAX_HELD = 256 * 1024
+END = b"the end"
 
 
 def to_bytes(message: Message) -> bytes:
     """
-    Encode any message, DATA too.
+    Encode any message, DATA and LAST too.
     """
     if isinstance(message, Data):
         payload = bytes(message.payload)
         return encode_data_header(message.request_id, len(payload)) + payload
+    if isinstance(message, Last):
+        size = len(END)
+        return encode_data_header(message.request_id, size, message.digest) + END
     return encode(message)
+
+
+def meant(message: Message) -> list[Message]:
+    """
+    Say what a message decodes to.
+    """
+    if not isinstance(message, Last):
+        return [message]
+    request_id = message.request_id
+    return [Data(request_id, END), Done(request_id, message.digest)]
 
 
 def header(length: int, kind: int, flags: int = 0, reserved: int = 0) -> bytes:
@@ -128,20 +145,20 @@ class RoundTripTests(SynchronousTestCase):
 
     def test_limits(self) -> None:
         """
-        No frame but DATA can be longer than 128 KiB.
+        No frame but those with bytes of chunks can be longer than 128 KiB.
         """
         for frame in FRAMES:
-            limit = MAX_DATA if frame.message is Data else MAX_CONTROL
+            limit = MAX_DATA if frame.message in {Data, Last} else MAX_CONTROL
             self.assertLessEqual(frame.maximum, limit)
 
     @settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
     @given(ANY_MESSAGE)
     def test_every_message_survives(self, message: Message) -> None:
         """
-        A message decodes to itself and leaves nothing behind.
+        A message decodes to itself, or what it stands for, and leaves nothing behind.
         """
         decoder = FrameDecoder()
-        self.assertEqual(joined(list(decoder.feed(to_bytes(message)))), [message])
+        self.assertEqual(joined(list(decoder.feed(to_bytes(message)))), meant(message))
         self.assertEqual(decoder.buffered, 0)
 
     @settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
@@ -185,6 +202,25 @@ class RoundTripTests(SynchronousTestCase):
             self.assertEqual(piece, Data(5, bytes(1000)))
             self.assertEqual(decoder.buffered, 0)
         self.assertEqual(list(decoder.feed(encode(Ping(1)))), [Ping(1)])
+
+    def test_last(self) -> None:
+        """
+        The last bytes of a chunk come out as they come in, and then that it is done,
+        also when somebody else has taken them.
+        """
+        digest = Digest(b"d" * 32)
+        for places in ((1, 2, 3), (6,)):
+            decoder = FrameDecoder()
+            head = encode_data_header(5, 6, digest)
+            self.assertEqual(list(decoder.feed(head)), [])
+            self.assertEqual(decoder.awaited, (5, 6))
+            *before, ended = [decoder.passed(size) for size in places]
+            self.assertEqual((set(before) - {None}, ended), (set(), Done(5, digest)))
+            self.assertEqual(list(decoder.feed(encode(Ping(1)))), [Ping(1)])
+            self.assertEqual(
+                list(decoder.feed(head + b"abcdef" + encode(Ping(2)))),
+                [Data(5, b"abcdef"), Done(5, digest), Ping(2)],
+            )
 
 
 class HostileTests(SynchronousTestCase):
@@ -309,3 +345,6 @@ class EncodingTests(SynchronousTestCase):
         for length in (0, MAX_DATA - 3):
             self.assertRaises(LocalProtocolError, encode_data_header, 1, length)
         self.assertEqual(len(encode_data_header(1, MAX_DATA - 4)), 12)
+        last, digest = MAX_PIECE + 1, Digest(bytes(32))
+        self.assertRaises(LocalProtocolError, encode_data_header, 1, last, digest)
+        self.assertEqual(len(encode_data_header(1, MAX_PIECE, digest)), 44)

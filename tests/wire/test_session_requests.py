@@ -74,6 +74,35 @@ class RequestTests(SynchronousTestCase):
         late = encode_data_header(3, 5) + b"bytes"
         self.assertRaises(RemoteProtocolError, pair.left.receive, late)
 
+    def test_last(self) -> None:
+        """
+        The last bytes of a chunk may say that they are, and then end the request.
+        """
+        pair = open_pair()
+        for put_elsewhere in (False, True):
+            pair.ask(Get(3, CHUNK, 0, 0))
+            head = pair.right.send_data(3, 5, DIGEST)
+            if put_elsewhere:
+                self.assertEqual(pair.left.receive(head), [])
+                self.assertEqual(pair.left.awaited, (3, 5))
+                self.assertIsNone(pair.left.passed(4))
+                self.assertEqual(pair.left.passed(1), Done(3, DIGEST))
+            else:
+                events = [Data(3, b"bytes"), Done(3, DIGEST)]
+                self.assertEqual(pair.left.receive(head + b"bytes"), events)
+            self.assertEqual(pair.left.asked, 0)
+            self.assertRaises(LocalProtocolError, pair.right.send_data, 3, 5)
+        self.assertRaises(RemoteProtocolError, pair.left.receive, head + b"bytes")
+
+    def test_last_for_older(self) -> None:
+        """
+        A peer that speaks 1.1 is not sent what it does not know.
+        """
+        pair = open_pair()
+        pair.right._decoder.peer_minor = 1
+        pair.ask(Get(3, CHUNK, 0, 0))
+        self.assertRaises(LocalProtocolError, pair.right.send_data, 3, 5, DIGEST)
+
     def test_pings_are_answered(self) -> None:
         """
         A ping is answered by the session itself.

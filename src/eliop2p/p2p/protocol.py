@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from eliop2p.base.errors import PeerBusy, PeerUnreachable, RemoteProtocolError
 from eliop2p.interfaces import IPeerRequests, IWorker
+from eliop2p.model.chunk import Digest
 from eliop2p.model.span import Span
 from eliop2p.net.copying_stream import Stream
 from eliop2p.net.stream import open_stream
@@ -179,9 +180,11 @@ class PeerConnection(Protocol):
         self._heard(size)
         awaited = self._session.awaited
         assert awaited is not None
-        self._session.passed(size)
+        ended = self._session.passed(size)
         self._pacer.took_bytes(size)
         self.calls.filled(awaited[0], size)
+        if ended is not None and not self._over():
+            self._handle(ended)
 
     def dataReceived(self, data: bytes | memoryview) -> None:
         """
@@ -267,15 +270,19 @@ class PeerConnection(Protocol):
         """
         return self._transport.direct
 
-    def send_data(self, request_id: int, payload: bytes | Span) -> None:
+    def send_data(
+        self, request_id: int, payload: bytes | Span, digest: Digest | None = None
+    ) -> bool:
         """
-        Send bytes of a chunk.
+        Send bytes of a chunk: see :class:`UploadOutput`.
         """
         if not self.is_open:
-            return
-        head = self._session.send_data(request_id, len(payload))
+            return False
+        last = digest if self._session.takes_last else None
+        head = self._session.send_data(request_id, len(payload), last)
         self._owner.bytes_sent += len(head) + len(payload)
         self._transport.write_span(head, payload)
+        return last is not None
 
     def doubt(self) -> None:
         """

@@ -252,10 +252,7 @@ def _pack(digest: bytes, vouched: bool, numbers: list[int], turns: bytes) -> byt
     count = len(numbers)
     head = bytes((count << 1 | vouched,))
     narrow = list(map(sub, numbers, [0, *numbers]))
-    if max(narrow) < _WIDE:
-        steps = bytes(narrow)
-    else:
-        steps = b"".join(map(_step, narrow))
+    steps = bytes(narrow) if max(narrow) < _WIDE else b"".join(map(_step, narrow))
     return b"".join((digest, head, turns if count <= FEW else b"", steps))
 
 

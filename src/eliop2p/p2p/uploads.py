@@ -21,13 +21,14 @@ from eliop2p.base.errors import (
     RemoteProtocolError,
 )
 from eliop2p.interfaces import IChunkReading, IPeerRequests, IWorker
+from eliop2p.model.chunk import Digest
 from eliop2p.model.span import FileSpan, Span
 from eliop2p.net.throttle import Throttle
-from eliop2p.wire.codec import MAX_DATA
+from eliop2p.wire.codec import MAX_PIECE
 from eliop2p.wire.events import Done, Fail, Fault, Get, Message
 
 PIECE = 256 * 1024
-LONG_PIECE = MAX_DATA - 4
+LONG_PIECE = MAX_PIECE
 """
 The most bytes that an upload sends in one turn: where they are copied into the
 transport's memory, and where they go to the kernel from where they are.
@@ -60,10 +61,20 @@ class UploadOutput(Protocol):
         Send a message.
         """
 
-    def send_data(self, request_id: int, payload: bytes | Span) -> None:
+    def send_data(
+        self, request_id: int, payload: bytes | Span, digest: Digest | None = None
+    ) -> bool:
         """
         Send bytes of a chunk. While it still needs them it is full: it pauses the
         uploads, and resumes them when it has let go of the bytes.
+
+        Args:
+            request_id: Of the request.
+            payload: The bytes.
+            digest: Of the chunk, when they are its last.
+
+        Returns:
+            Whether the request is ended with them: not when the peer does not know how.
         """
 
 
@@ -163,10 +174,10 @@ class Uploads:
         Answer a request, in time.
         """
         upload = self._active[request.request_id] = _Upload(request)
-        ended: Deferred[Message] = Deferred.fromCoroutine(self._serve(upload))
+        ended: Deferred[Message | None] = Deferred.fromCoroutine(self._serve(upload))
         ended.addErrback(
             lambda failure: Fail(request.request_id, fault_of(failure))
-        ).addCallback(self._answer)
+        ).addCallback(self._end, request.request_id)
 
     def cancel(self, request_id: int) -> bool:
         """
@@ -210,24 +221,31 @@ class Uploads:
         self.stop()
         self._close_lingering()
 
-    def _answer(self, message: Message) -> None:
-        if isinstance(message, Done | Fail):
-            del self._active[message.request_id]
-        self._output.send(message)
+    def _end(self, message: Message | None, request_id: int) -> None:
+        del self._active[request_id]
+        if message is not None:
+            self._output.send(message)
 
-    async def _serve(self, upload: _Upload) -> Message:
+    async def _serve(self, upload: _Upload) -> Message | None:
+        """
+        Send a chunk, and give the message that ends the request, if one is needed.
+        """
         opening = self._requests.open(self._peer_id, upload.request)
         reading = await upload.until(opening)
         try:
-            await self._send(upload, reading)
+            if await self._send(upload, reading):
+                return None
             if reading.digest is None:
                 raise ChunkUnavailable("a chunk ended without a digest")
             return Done(upload.request.request_id, reading.digest)
         finally:
             self._release(reading)
 
-    async def _send(self, upload: _Upload, reading: IChunkReading) -> None:
-        offset = upload.request.offset
+    async def _send(self, upload: _Upload, reading: IChunkReading) -> bool:
+        """
+        Send the bytes of a chunk, and tell whether the request is ended with them.
+        """
+        offset, ended = upload.request.offset, False
         if offset > reading.length:
             raise RemoteProtocolError("a request begins after the end of its chunk")
         upload.check()
@@ -244,8 +262,10 @@ class Uploads:
             upload.check()
             if self._paused or self._turns:
                 await upload.until(self._turn())
-            self._output.send_data(upload.request.request_id, payload)
             offset += len(payload)
+            digest = reading.digest if offset >= reading.length else None
+            ended = self._output.send_data(upload.request.request_id, payload, digest)
+        return ended
 
     async def _load(self, span: FileSpan) -> bytes:
         # Not given up when the upload is stopped: the file must stay open meanwhile.

@@ -294,3 +294,20 @@ class Inlined:
     request_id: int
     digest: Digest
     data: bytes
+
+
+@attrs.frozen
+class Last:
+    """
+    The last bytes of a chunk, with its digest: :class:`Data` and :class:`Done` in one.
+    Only for nodes that speak 1.2 or later.
+
+    The decoder gives those two, as the bytes come in.
+
+    Attributes:
+        request_id: Of the :class:`Get`.
+        digest: BLAKE3 of the whole chunk.
+    """
+
+    request_id: int
+    digest: Digest

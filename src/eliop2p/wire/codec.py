@@ -10,6 +10,7 @@ import struct
 import attrs
 
 from eliop2p.base.errors import LocalProtocolError
+from eliop2p.model.chunk import Digest
 from eliop2p.model.peer import PeerInfo
 from eliop2p.model.record import MAX_RECORD
 from eliop2p.wire.cluster_events import (
@@ -27,6 +28,7 @@ from eliop2p.wire.cluster_events import (
     FoundObject,
     HeldBy,
     Inlined,
+    Last,
     ListedObjects,
     ListObjects,
     MemberUpdate,
@@ -80,12 +82,12 @@ from eliop2p.wire.fields import (
 
 MAX_CONTROL = 128 * 1024
 """
-The longest payload of any frame but DATA, in bytes.
+The longest payload of any frame without bytes of a chunk, in bytes.
 """
 
 MAX_DATA = 2 * 1024 * 1024
 """
-The longest payload of a DATA frame, in bytes.
+The longest payload of a frame with bytes of a chunk, in bytes.
 """
 
 HEADER = struct.Struct(">IBBH")
@@ -99,6 +101,7 @@ _NODE = ("node_id", name())
 _REQUEST = ("request_id", number(4, least=1))
 _CHUNK = ("chunk_id", fixed(32))
 _OBJECT = ("object_id", fixed(32))
+_DIGEST = ("digest", fixed(32))
 _TICKET = ("ticket", number(8))
 _RECORD = ("record", blob(MAX_RECORD))
 _HOLDER = record(
@@ -185,7 +188,7 @@ FRAMES = (
     _frame(7, Leased, _CHUNK, _NODE),
     _frame(8, Get, _REQUEST, _CHUNK, ("offset", number(8)), _TICKET),
     _data_frame(9),
-    _frame(10, Done, _REQUEST, ("digest", fixed(32))),
+    _frame(10, Done, _REQUEST, _DIGEST),
     _frame(11, Cancel, _REQUEST),
     _frame(12, Fail, _REQUEST, ("fault", choice(Fault))),
     _frame(13, FindObject, _REQUEST, _OBJECT),
@@ -236,7 +239,10 @@ FRAMES = (
         *((each, number(8)) for each in ("seconds", "served", "store")),
     ),
     _frame(29, Opened, ("chunks", several(pair(fixed(32), number(4)), MAX_BATCH))),
-    _frame(30, Inlined, _REQUEST, ("digest", fixed(32)), ("data", blob(MAX_INLINED))),
+    _frame(30, Inlined, _REQUEST, _DIGEST, ("data", blob(MAX_INLINED))),
+    Frame(
+        31, Last, (_REQUEST, _DIGEST), record(Last, _REQUEST, _DIGEST), streamed=True
+    ),
 )
 """
 Every type of frame: the protocol as a table.
@@ -249,9 +255,15 @@ The same by their numbers.
 
 _BY_MESSAGE = {frame.message: frame for frame in FRAMES}
 _DATA = _BY_MESSAGE[Data]
+_LAST = _BY_MESSAGE[Last]
 MAX_HELLO = _BY_MESSAGE[Hello].maximum
 """
 The longest payload before a connection is established, in bytes.
+"""
+
+MAX_PIECE = MAX_DATA - _LAST.layout.maximum
+"""
+The most bytes of a chunk that fit into either frame for them.
 """
 
 
@@ -260,29 +272,33 @@ def encode(message: Message) -> bytes:
     Write a message, header included.
 
     Raises:
-        LocalProtocolError: A value does not fit its field, or the message is a DATA,
-            whose bytes are not to be copied: see :func:`encode_data_header`.
+        LocalProtocolError: A value does not fit its field, or bytes of a chunk follow,
+            which are not to be copied: see :func:`encode_data_header`.
     """
     frame = _BY_MESSAGE[type(message)]
     if frame.streamed:
-        raise LocalProtocolError("DATA is sent as a header and a payload")
+        raise LocalProtocolError("bytes of a chunk are sent after their header")
     payload = frame.layout.write(message)
     return HEADER.pack(len(payload), frame.kind, 0, 0) + payload
 
 
-def encode_data_header(request_id: int, length: int) -> bytes:
+def encode_data_header(
+    request_id: int, length: int, digest: Digest | None = None
+) -> bytes:
     """
     Write what goes before some bytes of a chunk.
 
     Args:
         request_id: Of the GET.
         length: How many bytes of the chunk follow.
+        digest: Of the chunk, when they are its last and end the answer.
 
     Raises:
         LocalProtocolError: They do not fit into one frame, or there are none.
     """
-    size = _DATA.layout.maximum + length
+    frame = _DATA if digest is None else _LAST
+    size = frame.layout.maximum + length
     if length < 1 or size > MAX_DATA:
         raise LocalProtocolError(f"DATA of {length} bytes")
-    header = HEADER.pack(size, _DATA.kind, 0, 0)
-    return header + _DATA.layout.write(Data(request_id, b""))
+    begin = Data(request_id, b"") if digest is None else Last(request_id, digest)
+    return HEADER.pack(size, frame.kind, 0, 0) + frame.layout.write(begin)

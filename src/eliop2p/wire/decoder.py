@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import cast
 
 from eliop2p.base.errors import LocalProtocolError, RemoteProtocolError
+from eliop2p.wire.cluster_events import Last
 from eliop2p.wire.codec import BY_KIND, HEADER, MAX_CONTROL, MAX_DATA, Frame
-from eliop2p.wire.events import MINOR, Data, Message
+from eliop2p.wire.events import MINOR, Data, Done, Message
 from eliop2p.wire.fields import Reader
 
 
@@ -18,7 +19,7 @@ class FrameDecoder:
     """
     Finds the messages in a stream of bytes that may be cut anywhere.
 
-    Holds at most one frame that is not DATA, and no bytes of chunks. After it has
+    Holds at most one frame without bytes of a chunk, and no such bytes. After it has
     raised an error it must not be used any more.
 
     Attributes:
@@ -36,6 +37,7 @@ class FrameDecoder:
         self._following = 0  # Bytes of the frame that come after what is wanted.
         self._passing = 0  # Bytes that go by without being gathered...
         self._request_id = 0  # ...as DATA of this request, or nowhere when it is 0.
+        self._ending: Done | None = None  # What comes out after them.
 
     @property
     def buffered(self) -> int:
@@ -54,12 +56,15 @@ class FrameDecoder:
             return self._request_id, self._passing
         return None
 
-    def passed(self, size: int) -> None:
+    def passed(self, size: int) -> Done | None:
         """
         Take note of bytes that were awaited and have been taken by somebody else.
 
         Args:
             size: At most as many as were awaited.
+
+        Returns:
+            What ends the request, when they were the last ones.
 
         Raises:
             LocalProtocolError: They are more.
@@ -67,6 +72,7 @@ class FrameDecoder:
         if size > self._passing:
             raise LocalProtocolError(f"{size} bytes of the {self._passing} awaited")
         self._passing -= size
+        return self._end()
 
     def feed(self, data: bytes | memoryview) -> Iterator[Message]:
         """
@@ -94,6 +100,9 @@ class FrameDecoder:
                 view = view[len(piece) :]
                 if self._request_id:
                     yield Data(self._request_id, piece)
+                ended = self._end()
+                if ended is not None:
+                    yield ended
                 continue
             block, view = self._gather(view)
             if block is None:
@@ -132,10 +141,21 @@ class FrameDecoder:
         reader = Reader(block)
         message = cast("Message", frame.layout.read(reader))
         reader.finish()
-        if isinstance(message, Data):
+        if isinstance(message, Data | Last):
             self._request_id, self._passing = message.request_id, self._following
+            if isinstance(message, Last):
+                self._ending = Done(message.request_id, message.digest)
             return None
         return message
+
+    def _end(self) -> Done | None:
+        """
+        Tell what comes out after the bytes that go by, once they all have.
+        """
+        if self._passing:
+            return None
+        ending, self._ending = self._ending, None
+        return ending
 
     def _begin(self, length: int, kind: int, flags: int, reserved: int) -> None:
         if flags or reserved:
@@ -151,7 +171,7 @@ class FrameDecoder:
             self._wanted = frame.layout.maximum
             self._following = length - self._wanted
             if self._following < 1:
-                raise RemoteProtocolError("DATA without bytes")
+                raise RemoteProtocolError(f"{frame.message.__name__} without bytes")
 
     def _skip(self, kind: int, length: int) -> None:
         if self.peer_minor <= MINOR:

@@ -20,6 +20,7 @@ from eliop2p.wire.cluster_events import (
     ForgetObject,
     FoundObject,
     Inlined,
+    Last,
     ListedObjects,
     ListObjects,
     Probe,
@@ -31,10 +32,10 @@ from eliop2p.wire.cluster_events import (
 )
 
 MAJOR = 1
-MINOR = 1
+MINOR = 2
 """
-The version of the protocol: nodes of different majors do not talk; of a newer minor,
-unknown frames are skipped. Since 1.1 there is :class:`Inlined`.
+The version: nodes of different majors do not talk; of a newer minor, unknown frames are
+skipped. 1.1 brought :class:`Inlined`, 1.2 :class:`Last`.
 """
 
 MAX_BATCH = 512
@@ -378,6 +379,7 @@ Message = (
     | Get
     | Data
     | Done
+    | Last
     | Cancel
     | Fail
     | FindObject

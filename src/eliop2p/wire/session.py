@@ -10,6 +10,8 @@ import hmac
 from collections.abc import Callable
 
 from eliop2p.base.errors import LocalProtocolError, RemoteProtocolError
+from eliop2p.model.chunk import Digest
+from eliop2p.wire.cluster_events import Last
 from eliop2p.wire.codec import (
     MAX_DATA,
     MAX_HELLO,
@@ -140,6 +142,13 @@ class Session:
         return self._decoder.peer_minor >= 1
 
     @property
+    def takes_last(self) -> bool:
+        """
+        Whether the other side knows bytes of a chunk that end the answer.
+        """
+        return self._decoder.peer_minor >= 2
+
+    @property
     def midway(self) -> bool:
         """
         Whether the other side has begun a message and not finished it.
@@ -190,14 +199,18 @@ class Session:
             return None
         return awaited if self._state is State.OPEN else None
 
-    def passed(self, size: int) -> None:
+    def passed(self, size: int) -> Event | None:
         """
         Take note of bytes that were awaited and have been put where they belong.
+
+        Returns:
+            The end of the request, when they were the last ones.
 
         Raises:
             LocalProtocolError: They are more than were awaited.
         """
-        self._decoder.passed(size)
+        done = self._decoder.passed(size)
+        return None if done is None else self._accept_answer(done)
 
     def receive(self, data: bytes | memoryview) -> list[Event]:
         """
@@ -222,7 +235,7 @@ class Session:
 
     def _accept(self, message: Message) -> Event | None:
         kind = type(message)
-        if kind not in ACCEPTED[self._state]:
+        if isinstance(message, Last) or kind not in ACCEPTED[self._state]:
             raise RemoteProtocolError(f"{kind.__name__} {self._state.value}")
         if isinstance(message, Answer):
             return self._accept_answer(message)
@@ -332,17 +345,26 @@ class Session:
                 self._left = True
         return data
 
-    def send_data(self, request_id: int, length: int) -> bytes:
+    def send_data(
+        self, request_id: int, length: int, digest: Digest | None = None
+    ) -> bytes:
         """
         Write what goes before some bytes of a chunk.
+
+        Args:
+            request_id: Of the request.
+            length: How many bytes follow.
+            digest: Of the chunk, when they end the answer: see :attr:`takes_last`.
 
         Raises:
             LocalProtocolError: They must not be sent now.
         """
-        if not self.established:
+        if not self.established or (digest is not None and not self.takes_last):
             raise LocalProtocolError("Data cannot be sent now")
         self._check_answer(request_id, Data)
-        return encode_data_header(request_id, length)
+        if digest is not None:
+            del self._inbound[request_id]
+        return encode_data_header(request_id, length, digest)
 
     def _note_request(self, request: Request) -> None:
         if request.request_id in self._outbound:
