@@ -51,7 +51,9 @@ from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.peer_gets import PeerGets, Wanted
+from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.selection import PeerScores
+from eliop2p.p2p.speed import Speed
 from eliop2p.p2p.swarm import Swarm
 from eliop2p.wire.events import Holder
 
@@ -83,9 +85,9 @@ class Node:
         reactor.addSystemEventTrigger("after", "shutdown", self.worker.stop)
         self.name = name
         members = NodeDiscovery(PeerInfo(name, "127.0.0.1", 0), None, self.worker)
-        self.swarm = Swarm(
-            name, members, self._links, clock=reactor, rng=random.Random(name)
-        )
+        rng = random.Random(name)
+        self.swarm = Swarm(name, members, self._links, clock=reactor, rng=rng)
+        self.speed = Speed(name, members, clock=reactor, rng=rng)
 
     def _links(self, requests: IPeerRequests) -> PeerLinks:
         self.links = PeerLinks(
@@ -171,7 +173,8 @@ def take_links(port: int) -> None:
         node.links,
         PeerScores(),
         reactor,
-        downlink=Downlink(reactor),
+        downlink=Downlink(reactor, node.speed),
+        precedence=Precedence(reactor, lambda: node.speed.is_slow),
         received=lambda _: None,
     )
     numbers = iter([*range(COUNT)] * TIMES)

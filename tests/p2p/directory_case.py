@@ -26,6 +26,7 @@ class DirectoryCase(SynchronousTestCase):
         self.directory = Directory(7)
         self.now = 0.0
         self.alive: Callable[[str], bool] = everybody
+        self.slow: set[str] = set()
 
     def ask(
         self,
@@ -39,7 +40,9 @@ class DirectoryCase(SynchronousTestCase):
         Let a node ask.
         """
         request = Locate(3, chunk, filled, can_read, rejected)
-        return self.directory.locate(node_id, request, self.alive, self.now)
+        return self.directory.locate(
+            node_id, request, self.alive, self.now, slow=self.slow
+        )
 
     def names(self, located: Located) -> list[str]:
         """

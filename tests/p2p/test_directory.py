@@ -158,6 +158,22 @@ class DirectoryTests(DirectoryCase):
         self.assertLess(max(depths.values()), 20)
         self.assertEqual(max(list(depths.values())[: 1 + 2 * FAN_OUT_READER]), 2)
 
+    def test_slow(self) -> None:
+        """
+        Nodes that are slow are proposed only where nobody else holds, reads or receives
+        the chunk, be others overloaded.
+        """
+        self.slow = {"reader", "holder"}
+        self.assertIs(self.ask("reader").verdict, Verdict.LEASE)
+        self.assertEqual(self.names(self.ask("x")), ["reader"])
+        for number in range(9):
+            self.assertNotIn("reader", self.names(self.ask(f"y{number}")))
+        self.directory.have("holder", ONE, GOOD)
+        self.assertNotIn("holder", self.names(self.ask("z")))
+        for name in ("reader", "x", *(f"y{number}" for number in range(9)), "z"):
+            self.directory.gone(name, ONE)
+        self.assertEqual(self.names(self.ask("z")), ["holder"])
+
     def test_chains(self) -> None:
         """
         A reader gets few children; then each receiver gets one before any gets two.

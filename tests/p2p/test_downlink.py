@@ -3,6 +3,7 @@ Tests for :mod:`eliop2p.p2p.downlink`.
 """
 
 import math
+import random
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,6 +12,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.p2p.downlink import HALF_LIFE, WINDOW, Downlink
+from eliop2p.p2p.speed import Speed
+from tests.p2p.tiny_parts import FakeMembership, membership_of
 
 
 class DownlinkTests(SynchronousTestCase):
@@ -23,7 +26,9 @@ class DownlinkTests(SynchronousTestCase):
         Nothing is on its way.
         """
         self.clock = Clock()
-        self.downlink = Downlink(self.clock)
+        members = FakeMembership(membership_of("a"))
+        speed = Speed("a", members, clock=self.clock, rng=random.Random(0))
+        self.downlink = Downlink(self.clock, speed)
         self.awaiting: list[tuple[Any, AbstractContextManager[None]]] = []
 
     def ask(self) -> Any:

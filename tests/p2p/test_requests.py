@@ -147,6 +147,56 @@ class UploadTests(SynchronousTestCase):
         self.assertEqual(self.requests.uploads, 0)
         self.assertEqual(self.standings._watchers, {})
 
+    def become_slow(self) -> None:
+        """
+        Let the node find that its link is slow.
+        """
+        speed = self.node.swarm.speed
+        speed.slow_nodes.note(self.node.node_id, slow=True)
+        for changed in speed._watchers:
+            changed()
+
+    def test_slow_and_receiving(self) -> None:
+        """
+        A slow node passes on nothing that it is only receiving, not what it has of it
+        either; what it holds is not concerned.
+        """
+        self.standings.join(self.arriving.id, 5)
+        self.flight.write(0, b"x" * 100)
+        waiting, reading = (
+            self.successResultOf(self.open(self.arriving.id, 0, 9)) for _ in range(2)
+        )
+        held = self.successResultOf(self.open(self.held.id))
+        missed = waiting.read(100, 10)
+        self.become_slow()
+        self.failureResultOf(missed, PeerBehind)
+        self.failureResultOf(reading.read(0, 100), PeerBehind)
+        self.failureResultOf(self.open(self.arriving.id, 0, 9), PeerBusy)
+        self.successResultOf(held.read(0, 100))
+        self.successResultOf(self.open(self.held.id))
+        for one in (waiting, reading):
+            one.close()
+        self.assertEqual(self.requests._arriving, {})
+
+    def test_slow_and_reading(self) -> None:
+        """
+        What a slow node reads from the store it passes on to one peer: the one that is
+        furthest.
+        """
+        self.standings.read_store(self.arriving.id)
+        self.flight.write(0, b"x" * 100)
+        behind, ahead = (
+            self.successResultOf(self.open(self.arriving.id, offset))
+            for offset in (10, 20)
+        )
+        self.become_slow()
+        self.failureResultOf(behind.read(10, 1), PeerBehind)
+        self.assertEqual(self.successResultOf(ahead.read(20, 1)), b"x")
+        self.failureResultOf(self.open(self.arriving.id, 10), PeerBusy)
+        for one in (behind, ahead):
+            one.close()
+        self.successResultOf(self.open(self.arriving.id, 10))
+
     def test_failures_free_slots(self) -> None:
         """
         What cannot be opened takes no slot.

@@ -63,13 +63,16 @@ class CrowdTests(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """
-        Of a crowd with a node that has a tenth of the others' rates two chunks are read
-        twice at most, apart from what the first answer has sent when it is cut.
+        A node with a tenth of the others' rates, and a chunk of the store's that all
+        wait for, does not keep them for much longer than that chunk takes on its link;
+        no chunk is read twice.
         """
         size = {"chunk_size": 64 * MIB, "scale": 1024}
-        outcome = slow(CrowdPlan(nodes=10, chunks=32, seed=2, **size))
+        outcome = slow(CrowdPlan(nodes=10, chunks=32, seed=0, **size))
         self.assert_good(outcome)
-        self.assertLessEqual(outcome.amplification, 1 + 2.25 / 32)
+        # The first answer has sent a quarter of a chunk more when it is cut.
+        self.assertLessEqual(outcome.amplification, 1.0 + 0.25 / 32)
+        self.assertLess(outcome.ratio(1.0), 1.7)
 
     def test_replay(self) -> None:
         """

@@ -90,6 +90,9 @@ MESSAGES: dict[type[object], st.SearchStrategy[events.Message]] = {
     cluster_events.Last: st.builds(cluster_events.Last, REQUEST_IDS, DIGESTS),
     events.Cancel: st.builds(events.Cancel, REQUEST_IDS),
     events.Fail: st.builds(events.Fail, REQUEST_IDS, st.sampled_from(events.Fault)),
+    cluster_events.Rate: st.builds(
+        cluster_events.Rate, U64, st.booleans(), st.booleans()
+    ),
     cluster_events.FindObject: st.builds(
         cluster_events.FindObject, REQUEST_IDS, OBJECT_IDS
     ),

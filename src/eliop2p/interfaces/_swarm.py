@@ -24,6 +24,7 @@ from eliop2p.wire.cluster_events import (
     Probe,
     Probed,
     PublishObject,
+    Rate,
     Rumour,
     ToldHolders,
     ToldTally,
@@ -41,7 +42,17 @@ from eliop2p.wire.events import (
 )
 from eliop2p.wire.rules import Question
 
-OneWay = Have | Gone | Opened | Leased | PublishObject | ForgetObject | Rumour | Goodbye
+OneWay = (
+    Have
+    | Gone
+    | Opened
+    | Leased
+    | PublishObject
+    | ForgetObject
+    | Rumour
+    | Rate
+    | Goodbye
+)
 """
 Messages that nothing answers.
 """

@@ -95,6 +95,8 @@ class Directory:
         alive: Callable[[str], bool],
         now: float,
         better: Container[str] = (),
+        *,
+        slow: Container[str] = (),
     ) -> Located:
         """
         Answer a node that needs a chunk, and register it as receiving.
@@ -109,13 +111,16 @@ class Directory:
             alive: Tells whether a node may be proposed.
             now: In seconds.
             better: The homes that rank before this one.
+            slow: Nodes that are proposed only for want of others.
         """
         chunk_id = request.chunk_id
         entry = self._touch(chunk_id, node_id)
         self._note_refusals(chunk_id, entry, node_id, request.rejected)
         place = self._join(chunk_id, entry, node_id, request.filled, now)
         place.can_read = request.can_read
-        holders = entry.proposals(node_id, request, alive, now, self._candidates)
+        holders = entry.proposals(
+            node_id, request, alive, now, self._candidates, slow=slow
+        )
         if holders:
             verdict = Verdict.HOLDERS
             entry.send(place, holders[0].node_id)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.interfaces import IChunkSink
+from eliop2p.p2p.speed import Speed
 
 WINDOW = 0.5
 """
@@ -34,10 +35,12 @@ class Downlink:
 
     Args:
         clock: The time.
+        speed: Compares what comes with what comes to others.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, speed: Speed) -> None:
         self._clock = clock
+        self._speed = speed
         self._filling: dict[int, IChunkSink] = {}
         self._askings: Counter[int] = Counter()
         self._rate = 0.0
@@ -58,6 +61,7 @@ class Downlink:
     def _began(self, sink: IChunkSink) -> None:
         if not self._filling:
             self._since, self._received = self._clock.seconds(), 0
+            self._speed.began(self._filling.__len__)
         self._filling[id(sink)] = sink
         self._askings[id(sink)] += 1
 
@@ -71,6 +75,7 @@ class Downlink:
         Bytes have come, wanted or not.
         """
         self._received += size
+        self._speed.meter.came(size)
         now = self._clock.seconds()
         seconds = now - self._since
         if seconds < WINDOW:

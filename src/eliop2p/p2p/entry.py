@@ -70,6 +70,7 @@ class _Option(NamedTuple):
     A node that an asker could be sent to; the best sorts first.
 
     Attributes:
+        slow: Whether its link is much slower than those of others.
         overload: 0 when it has room for a child, else how many it has.
         distance: How many nodes stand between it and one that waits for nobody, and
             :data:`TURN` for each time that it passed the chunk on.
@@ -81,6 +82,7 @@ class _Option(NamedTuple):
         node_id: Its name.
     """
 
+    slow: bool
     overload: int
     distance: int
     kind: int
@@ -89,14 +91,22 @@ class _Option(NamedTuple):
     lot: int
     node_id: str
 
+    def is_beneath(self, best: "_Option") -> bool:
+        """
+        Tell whether it is only for want of better ones, such as the best.
+        """
+        overloaded = self.overload and not best.overload
+        return bool(overloaded) or self.slow > best.slow
+
 
 class _Options:
     """
     Makes the options of one asker.
     """
 
-    def __init__(self, asker: str) -> None:
+    def __init__(self, asker: str, slow: Container[str]) -> None:
         self._seed = crc32(asker.encode())
+        self._slow = slow
 
     def make(
         self,
@@ -110,7 +120,8 @@ class _Options:
     ) -> _Option:
         overload = 0 if children < fan_out else children
         lot = crc32(node_id.encode(), self._seed)
-        return _Option(overload, distance, kind, children, ticket, lot, node_id)
+        slow = node_id in self._slow
+        return _Option(slow, overload, distance, kind, children, ticket, lot, node_id)
 
 
 @attrs.define(eq=False)
@@ -289,6 +300,8 @@ class Entry:
         alive: Callable[[str], bool],
         now: float,
         count: int,
+        *,
+        slow: Container[str] = (),
     ) -> tuple[Holder, ...]:
         """
         Give the best nodes to ask: those with room for a child, or when there are none
@@ -302,16 +315,17 @@ class Entry:
             alive: Tells whether a node may be proposed.
             now: In seconds.
             count: How many to give at most.
+            slow: Nodes that are proposed only for want of others.
         """
         excluded = {asker, *request.rejected}
-        options_of = _Options(asker)
+        options_of = _Options(asker, slow)
         options = self._holding(options_of)
         if asker != self.reader and self.is_fed(alive, now):
             options += self._passing_on(options_of, asker, request.filled, now)
         options.sort()
         found: list[_Option] = []
         for option in options:
-            if found and option.overload and not found[0].overload:
+            if found and option.is_beneath(found[0]):
                 break
             if option.node_id not in excluded and alive(option.node_id):
                 found.append(option)

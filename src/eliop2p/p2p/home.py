@@ -2,7 +2,7 @@
 What a node does as a home of chunks, for its peers and for itself.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -65,6 +65,7 @@ class ChunkHome:
         directory: The table.
         clock: The time.
         budget: What may be read of the store, and is lent with leases.
+        slow_nodes: Who is sent nobody, for want of others apart.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class ChunkHome:
         directory: Directory,
         clock: IReactorTime,
         budget: StoreBudget,
+        slow_nodes: Container[str] = (),
     ) -> None:
         self._node_id = node_id
         self._membership = membership
@@ -83,6 +85,7 @@ class ChunkHome:
         self._directory = directory
         self._clock = clock
         self._budget = budget
+        self._slow_nodes = slow_nodes
         self._heat = Heat()
         self._lacking = _Lacking()
         self._links: IPeerLinks | None = None
@@ -123,7 +126,9 @@ class ChunkHome:
         self._heat.note(request.chunk_id, now)
         before = self._homes_before(request.chunk_id)
         early = self._stands_in_early(request, before, now)
-        located = self._directory.locate(node_id, request, self._alive, now, before)
+        located = self._directory.locate(
+            node_id, request, self._alive, now, before, slow=self._slow_nodes
+        )
         if located.verdict is Verdict.LEASE and early:
             self._directory.take_back(request.chunk_id)
             located = attrs.evolve(located, verdict=Verdict.WAIT)

@@ -16,7 +16,9 @@ from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.hedging import Hedges
 from eliop2p.p2p.locating import Locator
 from eliop2p.p2p.peer_gets import PeerGets
+from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.selection import PeerScores
+from eliop2p.p2p.speed import SlowNodes
 
 
 @attrs.frozen
@@ -30,6 +32,8 @@ class Means:
         locator: The way to the homes.
         gets: Takes bytes from peers.
         downlink: What is on its way to this node.
+        precedence: Says what comes first on a slow link.
+        slow_nodes: Peers that are asked only for want of others.
         hedges: Says when a second peer is asked.
         scores: How peers have done.
         standings: Told how far this node is with each chunk.
@@ -47,6 +51,8 @@ class Means:
     locator: Locator
     gets: PeerGets
     downlink: Downlink
+    precedence: Precedence
+    slow_nodes: SlowNodes
     hedges: Hedges
     scores: PeerScores
     standings: Standings

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from eliop2p.base.errors import PeerError, PeerSlow, PeerUnreachable
+from eliop2p.base.errors import PeerBusy, PeerError, PeerSlow, PeerUnreachable
 from eliop2p.interfaces import IChunkSink, IPeerLinks
 from eliop2p.wire.events import Done
 
@@ -144,6 +144,13 @@ class Watch:
         """
         if self._call.active():
             self._call.cancel()
+
+    def give_way(self) -> None:
+        """
+        Give the request up for others; the peer is not to blame.
+        """
+        self.error = PeerBusy(f"{self._node_id} was told to wait for other chunks")
+        self._getting.cancel()
 
     def _wait(self) -> None:
         due = self._since + self._patience - self._clock.seconds()

@@ -3,7 +3,8 @@ Takes bytes of chunks from single peers, within bounds, and keeps their scores.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from functools import partial
 
 import attrs
 from twisted.internet.defer import CancelledError, DeferredSemaphore
@@ -16,6 +17,7 @@ from eliop2p.model.peer import PeerInfo
 from eliop2p.model.trail import Intake
 from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.pace import MOST_PATIENCE, Pace, Watch
+from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.wire.events import Done, Get, Holder
 
@@ -23,6 +25,13 @@ GETS_PER_PEER = 8
 """
 How many chunks one peer is asked for at a time, of those that it holds; and as many of
 those that it is receiving itself.
+"""
+
+
+SLOW_SECONDS = 2.0
+"""
+Seconds that a chunk may take, at least, from a peer that says that it is slow: it gives
+only what nobody else has, so that there is nobody to go to instead.
 """
 
 
@@ -131,7 +140,9 @@ class PeerGets:
         scores: Learns how they do.
         clock: The time.
         downlink: What is on its way to this node.
+        precedence: Ends requests that must make way.
         received: Told of each piece, with its length in bytes.
+        slow_nodes: Those that say that they are slow.
         took: Told for how many seconds each chunk took that came whole from one peer.
     """
 
@@ -142,14 +153,18 @@ class PeerGets:
         clock: IReactorTime,
         *,
         downlink: Downlink,
+        precedence: Precedence,
         received: Callable[[int], None],
+        slow_nodes: Container[str] = (),
         took: Callable[[float], None] | None = None,
     ) -> None:
         self._links = links
         self._scores = scores
         self._clock = clock
         self._downlink = downlink
+        self._precedence = precedence
         self.received = received
+        self._slow_nodes = slow_nodes
         self._took = took
         self._pace = Pace()
         self._holders: dict[str, DeferredSemaphore] = {}
@@ -171,6 +186,7 @@ class PeerGets:
             wanted: The chunk.
 
         Raises:
+            PeerBusy: The chunk must make way for others, or the peer has enough to do.
             PeerSlow: The peer takes much longer than others do.
             PeerUnreachable: The peer gives no sign of life.
             PeerError: The peer gave none of the bytes, or not all, or hardly any in
@@ -229,12 +245,14 @@ class PeerGets:
             scores.delivered(node_id, sink.filled - start, clock.seconds() - first_at)
         return done
 
-    def _usual(self, sink: IChunkSink) -> float:
+    def _usual(self, node_id: str, sink: IChunkSink) -> float:
         """
         Tell how many seconds a chunk may take to come, as far as that is up to this
         node; before anything has come its own link may well be the slow one.
         """
-        return min(max(self._pace.seconds, self._downlink.delay(sink)), MOST_PATIENCE)
+        least = SLOW_SECONDS if node_id in self._slow_nodes else 0.0
+        seconds = max(self._pace.seconds, self._downlink.delay(sink), least)
+        return min(seconds, MOST_PATIENCE)
 
     async def _watched(self, transfer: _Transfer) -> Done:
         peer, sink = transfer.peer, transfer.wanted.sink
@@ -247,10 +265,11 @@ class PeerGets:
             links=self._links,
             clock=self._clock,
             patience=self._pace.patience(transfer.wanted.disappointments),
-            usual=self._usual,
+            usual=partial(self._usual, peer.node_id),
         )
         try:
-            return await getting
+            with self._precedence.yielding(watch.give_way):
+                return await getting
         except CancelledError:
             if watch.error is not None:
                 raise watch.error from None

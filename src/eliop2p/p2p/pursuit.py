@@ -222,8 +222,9 @@ class Pursuit:
 
     def _choose(self, holders: tuple[Holder, ...]) -> tuple[tuple[Holder, str], ...]:
         means = self._means
+        fast = tuple(each for each in holders if each.node_id not in means.slow_nodes)
         return choose(
-            holders,
+            fast or holders,
             means.scores,
             means.selector.order,
             means.rng,
@@ -261,6 +262,7 @@ class Pursuit:
         waits for nobody: the waits-for graph stays free of cycles.
         """
         means, sink = self._means, self._sink
+        await means.precedence.clear()
         begun, start = means.clock.seconds(), sink.filled
         spare = next((each for each, _ in others if each.complete), None)
 
@@ -383,7 +385,7 @@ class Pursuit:
         outcome, downlink = "failed", self._means.downlink
         sink = StoreSink(self._sink, intake, trusted=trusted, came=downlink.came)
         try:
-            with downlink.awaiting(sink):
+            with downlink.awaiting(sink), self._means.precedence.reading():
                 await self._origin.read(sink)
             outcome = "done"
         except CorruptChunk:

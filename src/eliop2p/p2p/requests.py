@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from eliop2p.base.errors import PeerBehind, PeerBusy, PeerMissing
@@ -17,14 +16,15 @@ from eliop2p.interfaces import (
     IPeerRequests,
     OneWay,
 )
-from eliop2p.model.chunk import ChunkId, Digest
-from eliop2p.model.span import Span
+from eliop2p.model.chunk import ChunkId
 from eliop2p.model.tally import Tally
 from eliop2p.p2p.attach import Standings, may_attach
 from eliop2p.p2p.catalog import Catalog
 from eliop2p.p2p.gossip_service import Gossip
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.objects import ObjectHome
+from eliop2p.p2p.open_upload import OpenUpload
+from eliop2p.p2p.speed import Speed
 from eliop2p.wire.cluster_events import (
     MAX_INLINED,
     AskHolders,
@@ -38,6 +38,7 @@ from eliop2p.wire.cluster_events import (
     Probe,
     Probed,
     PublishObject,
+    Rate,
     Rumour,
     ToldHolders,
     ToldTally,
@@ -61,85 +62,6 @@ who come as second ones elsewhere.
 """
 
 
-@implementer(IChunkReading)
-class _Upload:
-    """
-    A reading that gives its upload slot back when it is closed.
-
-    Attributes:
-        at_end: Called once, when it is closed.
-    """
-
-    def __init__(self, reading: IChunkReading, release: Callable[[], None]) -> None:
-        self.at_end = [release]
-        self.arrival = reading.arrival
-        self.joined = reading.joined
-        self._reading = reading
-        self._waiting: Deferred[Span] | None = None
-        self._stalled = False
-
-    @property
-    def length(self) -> int:
-        """
-        Length of the chunk.
-        """
-        return self._reading.length
-
-    @property
-    def filled(self) -> int:
-        """
-        Bytes there from the start without a gap.
-        """
-        return self._reading.filled
-
-    @property
-    def digest(self) -> Digest | None:
-        """
-        The digest, None while the chunk is arriving.
-        """
-        return self._reading.digest
-
-    @property
-    def source(self) -> str:
-        """
-        Where the bytes come from.
-        """
-        return self._reading.source
-
-    def read(self, offset: int, limit: int) -> "Deferred[Span]":
-        """
-        Wait until there is at least one byte at offset.
-
-        Raises:
-            PeerBehind: The chunk does not come on here at the moment (in the Deferred).
-        """
-        self._waiting = self._reading.read(offset, limit)
-        return self._waiting.addErrback(self._explain)
-
-    def stall(self) -> None:
-        """
-        Let nobody wait for bytes: this node itself has nobody to get them from.
-        """
-        if self._waiting is not None and not self._waiting.called:
-            self._stalled = True
-            self._waiting.cancel()
-
-    def close(self) -> None:
-        """
-        Stop reading.
-        """
-        at_end, self.at_end = self.at_end, []
-        for end in at_end:
-            end()
-        if at_end:
-            self._reading.close()
-
-    def _explain(self, failure: Failure) -> Failure:
-        if self._stalled:
-            raise PeerBehind("the chunk is arriving here, and does not come on")
-        return failure
-
-
 @implementer(IPeerRequests)
 class PeerRequests:
     """
@@ -149,6 +71,7 @@ class PeerRequests:
         home: This node as a home of chunks.
         objects: This node as a home of objects.
         standings: How far this node is with chunks that it is getting.
+        speed: Tells whether this node is slow, and hears how fast others are.
         upload_slots: How many uploads may be under way; one peer gets half of them.
 
     Attributes:
@@ -162,6 +85,7 @@ class PeerRequests:
         home: ChunkHome,
         objects: ObjectHome,
         standings: Standings,
+        speed: Speed,
         upload_slots: int = 16,
     ) -> None:
         self.gossip: Gossip | None = None
@@ -170,6 +94,9 @@ class PeerRequests:
         self._home = home
         self._objects = objects
         self._standings = standings
+        self._speed = speed
+        speed.watch(self._turn_away)
+        self._arriving: dict[ChunkId, list[OpenUpload]] = {}
         self._upload_slots = upload_slots
         self._chunks: ILocalChunks | None = None
         self._uploads: Counter[str | ChunkId] = Counter()
@@ -287,6 +214,8 @@ class PeerRequests:
                 self._told_of_object(node_id, message)
             case Rumour(updates) if self.gossip is not None:
                 self.gossip.heard(updates)
+            case Rate():
+                self._speed.heard(node_id, message)
             case Goodbye():
                 self._home.lost(node_id)
                 self._objects.lost(node_id)
@@ -337,11 +266,50 @@ class PeerRequests:
         except BaseException:
             release()
             raise
-        upload = _Upload(reading, release)
+        upload = OpenUpload(reading, release)
+        upload.position = request.offset
         if reading.digest is None:
             watching = self._standings.watch(request.chunk_id, upload.stall)
-            upload.at_end.append(watching)
+            upload.at_end += watching, self._note_arriving(request.chunk_id, upload)
         return upload
+
+    def _note_arriving(
+        self, chunk_id: ChunkId, upload: OpenUpload
+    ) -> Callable[[], None]:
+        """
+        Remember an upload of a chunk that is arriving, until that is ended.
+        """
+        uploads = self._arriving.setdefault(chunk_id, [])
+        uploads.append(upload)
+
+        def end() -> None:
+            uploads.remove(upload)
+            if not uploads:
+                del self._arriving[chunk_id]
+
+        return end
+
+    def _turn_away(self) -> None:
+        """
+        On a slow link, pass on only what is read from the store, and that to one node,
+        the one that is furthest: others may get it from there.
+        """
+        if not self._speed.is_slow:
+            return
+        for chunk_id, uploads in tuple(self._arriving.items()):
+            far = sorted(uploads, key=lambda upload: -upload.position)
+            first = int(self._standings.of(chunk_id).reads_store)
+            for upload in far[first:]:
+                upload.turn_away()
+
+    def _may_pass_on(self, chunk_id: ChunkId) -> bool:
+        """
+        Tell whether a chunk that is arriving here is passed on.
+        """
+        if not self._speed.is_slow:
+            return True
+        reads = self._standings.of(chunk_id).reads_store
+        return reads and chunk_id not in self._arriving
 
     def _take_slot(self, node_id: str, chunk_id: ChunkId) -> Callable[[], None]:
         mine, uploads = self._uploads[node_id], self.uploads
@@ -377,6 +345,9 @@ class PeerRequests:
         reading = await self._chunks.open_local(request.chunk_id)
         if reading is None:
             raise PeerMissing("the chunk is not here")
+        if reading.digest is None and not self._may_pass_on(request.chunk_id):
+            reading.close()
+            raise PeerBusy("this node's link is slow")
         if not self._may_serve(reading, request):
             reading.close()
             raise PeerBehind("the chunk is arriving here, and not ahead")

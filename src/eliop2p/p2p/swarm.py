@@ -28,6 +28,7 @@ from eliop2p.p2p.objects import ObjectDirectory, ObjectHome
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.requests import PeerRequests
 from eliop2p.p2p.selectors import find_selector
+from eliop2p.p2p.speed import Speed
 from eliop2p.p2p.tallies import Tallies
 from eliop2p.p2p.transfer_manager import TransferManager
 
@@ -54,6 +55,7 @@ class Swarm:
         directory: What this node knows as a home.
         transfers: Gets chunks, and tells of those that are here.
         objects: Asks for objects' records, and tells them.
+        speed: Tells whether this node is slow, and which peers are.
 
     Raises:
         StartError: There is no such policy.
@@ -74,6 +76,8 @@ class Swarm:
     ) -> None:
         budget = budget or StoreBudget(clock)
         homes, standings = Homes(), Standings()
+        asks = random.Random(f"speed {node_id}")  # noqa: S311  # Nobody's safety depends on it.
+        self.speed = speed = Speed(node_id, membership, clock=clock, rng=asks)
         self._standings = standings
         self._node_id, self._membership, self._homes = node_id, membership, homes
         self.directory = Directory(rng.getrandbits(31), selection_k)
@@ -84,12 +88,16 @@ class Swarm:
             directory=self.directory,
             clock=clock,
             budget=budget,
+            slow_nodes=speed.slow_nodes,
         )
         self._home = home
         self._object_home = ObjectHome(ObjectTable(), clock)
-        self.requests = PeerRequests(home, self._object_home, standings, upload_slots)
+        self.requests = PeerRequests(
+            home, self._object_home, standings, speed, upload_slots
+        )
         self.links = make_links(self.requests)
         home.connect(self.links)
+        speed.connect(self.links)
         self.requests.connect(self.links)
         self.transfers = TransferManager(
             node_id,
@@ -103,6 +111,7 @@ class Swarm:
             selection_k=selection_k,
             selector=find_selector(selection),
             budget=budget,
+            speed=speed,
         )
         self._budget = budget
         self._divide(membership.current())

@@ -30,9 +30,11 @@ from eliop2p.p2p.locating import Locator
 from eliop2p.p2p.means import Means
 from eliop2p.p2p.opened import OpenedChunks
 from eliop2p.p2p.peer_gets import PeerGets
+from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.pursuit import Pursuit
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
+from eliop2p.p2p.speed import Speed
 
 
 @implementer(IChunkSource)
@@ -52,6 +54,7 @@ class TransferManager:
         selection_k: How many of the peers that a home names are tried.
         selector: Says in which order they are.
         budget: What may be read of the store; more with a lease.
+        speed: Tells whether this node is slow, and which peers are.
 
     Attributes:
         counters: What has happened.
@@ -74,6 +77,7 @@ class TransferManager:
         selection_k: int = 5,
         selector: IPeerSelector,
         budget: StoreBudget,
+        speed: Speed,
     ) -> None:
         self.counters = TransferCounters()
         self.scores = PeerScores()
@@ -87,7 +91,10 @@ class TransferManager:
             node_id, membership, homes, links=links, home=home, clock=clock
         )
         self.opened = self._opened.note
-        downlink = Downlink(clock)
+        downlink = Downlink(clock, speed)
+        precedence = Precedence(clock, lambda: speed.is_slow)
+        speed.watch(precedence.changed)
+        self._speed = speed
         self._locator = Locator(
             node_id,
             membership,
@@ -107,10 +114,14 @@ class TransferManager:
                 self.scores,
                 clock,
                 downlink=downlink,
+                precedence=precedence,
                 received=self._received,
+                slow_nodes=speed.slow_nodes,
                 took=self.hedges.took,
             ),
             downlink=downlink,
+            precedence=precedence,
+            slow_nodes=speed.slow_nodes,
             hedges=self.hedges,
             scores=self.scores,
             standings=standings,
@@ -142,6 +153,7 @@ class TransferManager:
         """
         self._announcements.stop()
         self._opened.stop()
+        self._speed.stop()
 
     def announce(self, chunk_id: ChunkId, digest: Digest) -> None:
         """

@@ -90,6 +90,24 @@ class Probed:
 
 
 @attrs.frozen
+class Rate:
+    """
+    One-way: how fast chunks come to the sender. Only nodes that speak 1.2 or later know
+    it; others skip it.
+
+    Attributes:
+        rate: Bytes per second of late, all chunks together; 0 while that is unknown.
+        wanted: Whether the other side is to say the same of itself.
+        slow: Whether the sender found its link much slower than those of others: it
+            does not pass on what is only arriving there.
+    """
+
+    rate: int
+    wanted: bool
+    slow: bool
+
+
+@attrs.frozen
 class Rumour:
     """
     One-way: news of members.
@@ -113,6 +131,12 @@ MAX_HELD = 64
 """
 The most chunks that one question is about, nodes that its answer names, and holders
 that it gives for one chunk.
+"""
+
+
+News = Rumour | Rate
+"""
+What nodes say of members and of themselves, unasked.
 """
 
 

@@ -35,6 +35,7 @@ from eliop2p.wire.cluster_events import (
     Probe,
     Probed,
     PublishObject,
+    Rate,
     Rumour,
     Standing,
     ToldHolders,
@@ -243,6 +244,7 @@ FRAMES = (
     Frame(
         31, Last, (_REQUEST, _DIGEST), record(Last, _REQUEST, _DIGEST), streamed=True
     ),
+    _frame(32, Rate, ("rate", number(8)), ("wanted", flag()), ("slow", flag())),
 )
 """
 Every type of frame: the protocol as a table.

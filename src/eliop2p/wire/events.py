@@ -23,10 +23,10 @@ from eliop2p.wire.cluster_events import (
     Last,
     ListedObjects,
     ListObjects,
+    News,
     Probe,
     Probed,
     PublishObject,
-    Rumour,
     ToldHolders,
     ToldTally,
 )
@@ -35,7 +35,7 @@ MAJOR = 1
 MINOR = 2
 """
 The version: nodes of different majors do not talk; of a newer minor, unknown frames are
-skipped. 1.1 brought :class:`Inlined`, 1.2 :class:`Last`.
+skipped. 1.1 brought :class:`Inlined`, 1.2 :class:`Last` and ``Rate``.
 """
 
 MAX_BATCH = 512
@@ -391,7 +391,7 @@ Message = (
     | Goodbye
     | Probe
     | Probed
-    | Rumour
+    | News
     | ListObjects
     | ListedObjects
     | AskHolders

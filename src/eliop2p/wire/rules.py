@@ -18,6 +18,7 @@ from eliop2p.wire.cluster_events import (
     Probe,
     Probed,
     PublishObject,
+    Rate,
     Rumour,
     ToldHolders,
     ToldTally,
@@ -91,7 +92,7 @@ What may answer each request. All but DATA end it; a cancelled request is ended 
 
 ANSWERING = frozenset[type[Message]]().union(*ANSWERS.values())
 ONE_WAY: frozenset[type[Message]] = frozenset(
-    {Have, Gone, Opened, Leased, PublishObject, ForgetObject, Rumour}
+    {Have, Gone, Opened, Leased, PublishObject, ForgetObject, Rumour, Rate}
 )
 
 ACCEPTED: dict[State, frozenset[type[Message]]] = {
@@ -131,6 +132,7 @@ Event = (
     | PublishObject
     | ForgetObject
     | Rumour
+    | Rate
     | Goodbye
 )
 """
