@@ -92,9 +92,9 @@ class TinyLfuTwin(ListTwin):
 
     def count(self, chunk_id: ChunkId) -> None:
         """
-        Count a use, up to 15; all counts halve now and then.
+        Count a use as 4, up to 60; all counts halve now and then.
         """
-        self.counts[chunk_id] = min(15, self.counts.get(chunk_id, 0) + 1)
+        self.counts[chunk_id] = min(60, self.counts.get(chunk_id, 0) + 4)
         self.counted += 1
         if self.counted >= 4 * self.most:
             self.counted //= 2
@@ -195,7 +195,7 @@ class TinyLfuTwin(ListTwin):
             either = [newcomer] if newcomer else victims or left
             return self.drop(either[0]) if either else None
         scores = [self.counts.get(k.chunk_id, 0) for k in (newcomer, victims[0])]
-        if scores[0] <= scores[1]:
+        if scores[0] < scores[1] + 4:
             return self.drop(newcomer)
         newcomer.main = True
         self.to_end(newcomer)
@@ -209,7 +209,8 @@ class TinyLfuTwin(ListTwin):
             free = [k for k in self.part(main=False) if not pinned(k.chunk_id)]
             if not free:
                 return None
-            room = self.capacity - self.window - self.size_of(main=True)
+            reserved = max(self.window, free[0].size)
+            room = self.capacity - reserved - self.size_of(main=True)
             if free[0].size > room:
                 return free[0]
             free[0].main = True

@@ -293,6 +293,33 @@ class KeepingTests(SynchronousTestCase):
             new = tier.held.intersection(map(name_of, sets[1]))
             self.assertGreater(len(new), 50, name)
 
+    def test_turns(self) -> None:
+        """
+        What is asked for once in each epoch stays, though all counts have halved since
+        its last turn: a newcomer whose turn has just come replaces nothing.
+        """
+        policy = TinyLfuPolicy(_CAPACITY)
+        first = {name_of(number) for number in range(_CAPACITY - 1)}
+        for number in range(_CAPACITY):
+            policy.added(name_of(number), 1, 0.0)
+        for _ in range(4 * _CAPACITY):
+            policy.used(name_of(0), 0.0)
+        for number in range(1000, 1010):
+            policy.added(name_of(number), 1, 0.0)
+            self.assertNotIn(policy.evict(nobody), first)
+
+    def test_idle(self) -> None:
+        """
+        What was used once and never again gives way, also to what is used once.
+        """
+        tier = _Tier(TinyLfuPolicy(_CAPACITY))
+        for number in range(_CAPACITY):
+            tier.read(name_of(number))
+        old = set(tier.held)
+        for number in range(1000, 1000 + 20 * _CAPACITY):
+            tier.read(name_of(number))
+        self.assertLess(len(tier.held & old), _CAPACITY // 10)
+
     def test_second_copies(self) -> None:
         """
         A copy that others hold too goes before what only this node holds, makes room

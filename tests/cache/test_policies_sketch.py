@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from eliop2p.cache.sketch import MOST, FrequencySketch
+from eliop2p.cache.sketch import MOST, USE, FrequencySketch
 from eliop2p.model.chunk import ChunkId
 
 
@@ -35,7 +35,7 @@ class FrequencySketchTests(SynchronousTestCase):
         for number in numbers:
             sketch.count(name_of(number))
         for number, count in Counter(numbers).items():
-            self.assertEqual(sketch.frequency(name_of(number)), min(count, MOST))
+            self.assertEqual(sketch.frequency(name_of(number)), min(USE * count, MOST))
 
     def test_growth(self) -> None:
         """
@@ -47,7 +47,7 @@ class FrequencySketchTests(SynchronousTestCase):
             sketch.count(name_of(number))
         sketch.make_room(5000)
         for number in range(100):
-            self.assertEqual(sketch.frequency(name_of(number)), 1)
+            self.assertEqual(sketch.frequency(name_of(number)), USE)
 
     def test_halves(self) -> None:
         """
@@ -60,12 +60,12 @@ class FrequencySketchTests(SynchronousTestCase):
             sketch.count(name_of(0))
         for number in range(1, 1 + 400 - 12):
             sketch.count(name_of(number))
-        self.assertEqual(sketch.frequency(name_of(0)), 6)
+        self.assertEqual(sketch.frequency(name_of(0)), 6 * USE)
         for number in range(1000, 1199):
             sketch.count(name_of(number))
-        self.assertEqual(sketch.frequency(name_of(0)), 6)
+        self.assertEqual(sketch.frequency(name_of(0)), 6 * USE)
         sketch.count(name_of(1199))
-        self.assertEqual(sketch.frequency(name_of(0)), 3)
+        self.assertEqual(sketch.frequency(name_of(0)), 3 * USE)
 
     def test_strangers(self) -> None:
         """

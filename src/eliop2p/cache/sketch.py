@@ -6,7 +6,13 @@ from struct import Struct
 
 from eliop2p.model.chunk import ChunkId
 
-MOST = 15
+USE = 4
+"""
+What one use counts. Halved once or twice it is still something: what waits for its next
+use is told from what has none for long.
+"""
+
+MOST = 15 * USE
 """
 A chunk counts as no more frequent than this.
 """
@@ -52,7 +58,7 @@ class FrequencySketch:
         p, q, r, s = p & mask, q & mask, r & mask, s & mask
         low = min(a[p], b[q], c[r], d[s])
         if low < MOST:
-            high = low + 1
+            high = min(low + USE, MOST)
             a[p] = max(a[p], high)
             b[q] = max(b[q], high)
             c[r] = max(c[r], high)
@@ -63,7 +69,8 @@ class FrequencySketch:
 
     def frequency(self, chunk_id: ChunkId) -> int:
         """
-        Estimate how often a chunk was used lately, up to :data:`MOST`.
+        Estimate how often a chunk was used lately, times :data:`USE`, up to
+        :data:`MOST`.
         """
         mask = self._mask
         a, b, c, d = self._rows

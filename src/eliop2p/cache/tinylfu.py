@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from eliop2p.cache.policy import EvictionPolicy, Pinned
 from eliop2p.cache.segment import Segment
-from eliop2p.cache.sketch import FrequencySketch
+from eliop2p.cache.sketch import USE, FrequencySketch
 from eliop2p.model.chunk import ChunkId
 
 _WINDOW_SHARE = 0.01
@@ -20,8 +20,10 @@ class TinyLfuPolicy(EvictionPolicy):
     """
     Newcomers enter a window, in the order of recency. When room is needed, the oldest
     of the window and the oldest of the rest are compared by how often they were asked
-    for lately, and the newcomer must win to stay. The rest are chunks on probation and
-    those used again since they left the window, which are protected.
+    for lately, and the newcomer must win by a whole use to stay: in epochs all are
+    asked for once each, in turn, and whose turn has come just now will not be asked for
+    sooner than others. The rest are chunks on probation and those used again since they
+    left the window, which are protected.
 
     Newcomers that other nodes hold too go first of all, until they are used again: what
     the cluster has once only is worth more to it than a second copy.
@@ -33,9 +35,10 @@ class TinyLfuPolicy(EvictionPolicy):
     """
 
     def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
         self._window_limit = int(capacity * _WINDOW_SHARE)
-        self._main_limit = capacity - self._window_limit
-        self._protected_limit = int(self._main_limit * _PROTECTED_SHARE)
+        main = capacity - self._window_limit
+        self._protected_limit = int(main * _PROTECTED_SHARE)
         self._window = Segment()
         self._probation = Segment()
         self._protected = Segment()
@@ -96,7 +99,7 @@ class TinyLfuPolicy(EvictionPolicy):
         if newcomer is None or victim is None:
             return self._gone(newcomer or victim or self._window.first(pinned))
         count = self._sketch.frequency
-        if count(newcomer) <= count(victim):
+        if count(newcomer) < count(victim) + USE:
             return self._gone(newcomer)
         self._admit(newcomer)
         return self._gone(victim)
@@ -137,7 +140,10 @@ class TinyLfuPolicy(EvictionPolicy):
                 return None
             kept = self._probation.size + self._protected.size
             kept += max(self._spare.size, self._spare_room)
-            if kept + self._window[chunk_id] > self._main_limit:
+            size = self._window[chunk_id]
+            # In a small tier one newcomer is more than the window's share; without
+            # room for one, the next would have nothing to win against.
+            if kept + size > self._capacity - max(self._window_limit, size):
                 return chunk_id
             self._admit(chunk_id)
         return None
