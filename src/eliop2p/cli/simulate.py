@@ -81,9 +81,19 @@ Length of a simulated chunk in bytes: sizes and rates are scaled down together.
     show_default=True,
     metavar="NAME",
     type=click.Choice(
-        ["cold", "killed", "slow", "disputed", "parted", "controlled", "uncontrolled"]
+        [
+            "cold",
+            "killed",
+            "slow",
+            "disputed",
+            "parted",
+            "controlled",
+            "uncontrolled",
+            "unanswered",
+        ]
     ),
-    help="cold, killed, slow, disputed, parted, controlled or uncontrolled.",
+    help="cold, killed, slow, disputed, parted, controlled, uncontrolled or "
+    "unanswered.",
 )
 @click.option(
     "--seed", default=0, show_default=True, help="Decides all that chance decides."
