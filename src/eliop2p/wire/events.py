@@ -1,9 +1,8 @@
 """
 The messages that two nodes exchange.
 
-Requests carry a request id that is unique among the open requests of the side that
-asks; answers repeat it. Messages without one are one-way: they may be lost with the
-connection, and nothing waits for them.
+Requests carry an id that is unique among the open requests of the side that asks;
+answers repeat it. Messages without one are one-way: nothing waits for them.
 """
 
 from collections.abc import Mapping
