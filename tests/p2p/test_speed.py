@@ -5,6 +5,7 @@ Tests for :mod:`eliop2p.p2p.speed`.
 import random
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.model.peer import PeerInfo
@@ -197,14 +198,17 @@ class SpeedTests(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """
-        Who is found slower in two looks running is slow, says so to all, and again
-        later; and says so when it is no longer.
+        Who is found slower in two looks running is slow, says so to all and in its log,
+        and again later; and says so when it is no longer.
         """
         self.pass_time(PAUSES[0] + 0.01)
         self.links.take()
         self.hear(9000)
         self.assertFalse(self.speed.is_slow)
-        self.pass_time(PAUSES[1])
+        with capturedLogs() as logs:
+            self.pass_time(PAUSES[1])
+        (event,) = logs
+        self.assertIn("much more slowly than to its peers", formatEvent(event) or "")
         self.assertEqual((self.changes, self.speed.is_slow), ([True], True))
         told = self.links.take()[-5:]
         self.assertEqual({name for name, _ in told}, set(self.names[1:]))

@@ -13,10 +13,13 @@ from collections.abc import Callable, Mapping
 from statistics import median
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from eliop2p.interfaces import IMembership, IPeerLinks
 from eliop2p.model.peer import PeerInfo
 from eliop2p.wire.cluster_events import Rate
+
+_log = Logger()
 
 SLOWER = 3.0
 """
@@ -285,6 +288,8 @@ class Speed:
             for peer in self._connected().values():
                 self._tell(peer)
         if slow != before:
+            how = "much more slowly than" if slow else "about as fast as"
+            _log.info("Chunks come to this node {how} to its peers", how=how)
             for changed in self._watchers:
                 changed()
 
