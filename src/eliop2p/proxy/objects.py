@@ -220,17 +220,16 @@ class ObjectReads:
         told, part = learnt
         self._metrics.auth.labels("granted").inc()
         record_id = read.plan.record_id
-        layout = told.layout
+        record = self._records.keep(record_id, told)
+        self._trust.note(read.who, record, read.began)
+        layout = record.layout
         chunked = bool(part.length) and in_chunks(
             self._parts, layout, part, fixed=read.fixed
         )
         due = LastCall(self._clock, read.until).due
         carried = not chunked or read.fixed or due or is_carried(layout)
-        # Who is told at once must not believe yet that this answer lets it read, too:
-        # it would ask for the chunk itself before this read does.
-        keep = self._records.learn if carried else self._records.keep
-        record = keep(record_id, told)
-        self._trust.note(read.who, record, read.began)
+        if carried:
+            self._records.publish(record_id, told)
         if not part.length:
             return await self._relay(read, response)
         if not chunked:
