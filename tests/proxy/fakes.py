@@ -31,7 +31,6 @@ class FakeResponse:
         self.receiver: IBodyReceiver | None = None
         self.flowing = False
         self.aborted = False
-        self.narrowed = False
 
     def deliver(self, receiver: IBodyReceiver) -> None:
         """
@@ -56,7 +55,6 @@ class FakeResponse:
         """
         Send as the test says, all the same.
         """
-        self.narrowed = True
 
     def abort(self) -> None:
         """

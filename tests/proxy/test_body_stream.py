@@ -37,25 +37,6 @@ class UnwantedTests(SynchronousTestCase):
         self.assertEqual(stream.position, 64)
 
 
-class NarrowTests(SynchronousTestCase):
-    """
-    A stream that will be closed before its end.
-    """
-
-    def test_from_a_position(self) -> None:
-        """
-        The store sends freely until the position, and little ahead from there.
-        """
-        response = FakeResponse(ResponseHead(200, b"OK"))
-        stream = BodyStream(response, Interval(0, 96))
-        stream.narrow_from(32)
-        stream.feed(FakeSink(LAYOUT.chunk(0)))
-        response.send(bytes(30))
-        self.assertFalse(response.narrowed)
-        response.send(bytes(2))
-        self.assertTrue(response.narrowed)
-
-
 class CascadeTests(SynchronousTestCase):
     """
     One reader that fails and takes the others with it.

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.http1.dates import http_date
 from eliop2p.http1.message import Header
 from eliop2p.model.ranges import Interval, content_range, parse_range
-from eliop2p.proxy import first_answer
+from eliop2p.proxy import objects
 from eliop2p.testing.cluster import EPOCH, Cluster, Member, Plan
 from eliop2p.testing.simclient import Answer
 from eliop2p.testing.simfaults import Fault
@@ -74,7 +74,7 @@ class ClusterCase(SynchronousTestCase):
         the test. What is large to it, and read from the store in many answers, is as
         small as its chunks are.
         """
-        self.patch(first_answer, "STREAMED_BYTES", STREAMED_CHUNKS * plan.chunk_size)
+        self.patch(objects, "STREAMED_BYTES", STREAMED_CHUNKS * plan.chunk_size)
         directory = Path(self.mktemp())
         directory.mkdir()
         cluster = Cluster(directory, plan)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from eliop2p.proxy import first_answer
+from eliop2p.proxy import objects
 from eliop2p.testing.cluster import Cluster, Member, Plan
 from eliop2p.testing.simclient import Answer
 from eliop2p.testing.simfaults import NO_FAULT, Fault
@@ -295,9 +295,9 @@ def small_streams() -> Iterator[None]:
     """
     Let what is large, and read from the store in many answers, be small.
     """
-    before = first_answer.STREAMED_BYTES
-    first_answer.STREAMED_BYTES = STREAMED_CHUNKS * SMALL
+    before = objects.STREAMED_BYTES
+    objects.STREAMED_BYTES = STREAMED_CHUNKS * SMALL
     try:
         yield
     finally:
-        first_answer.STREAMED_BYTES = before
+        objects.STREAMED_BYTES = before

@@ -7,7 +7,6 @@ from twisted.internet.defer import CancelledError
 from eliop2p.http1.message import Header
 from eliop2p.http1.signature import HEADER_LIFE, MARGIN
 from eliop2p.model.ranges import parse_range
-from eliop2p.proxy.first_answer import MOST_CARRIED
 from eliop2p.testing.cluster import EPOCH, Cluster, Plan
 from eliop2p.testing.simclient import Answer
 from eliop2p.testing.simfaults import NO_FAULT, Fault
@@ -113,10 +112,9 @@ class SignatureWindowTests(ClusterCase):
         self.read_slowly(cluster, PATH, ALICE, DATE)
         first, *others = self.assert_in_time(cluster, SKEW)
         sent = sum(asked.sent for asked in others)
-        # Of the first answer the store has sent a little more than its first chunks.
-        carried = MOST_CARRIED * SMALL
-        self.assertEqual(sent, len(self.data) - carried)
-        self.assertLess(first.sent, carried + 3 * SMALL)
+        # Of the first answer the store has sent a little more than its first chunk.
+        self.assertEqual(sent, len(self.data) - SMALL)
+        self.assertLess(first.sent, 4 * SMALL)
 
     def test_presigned(self) -> None:
         """

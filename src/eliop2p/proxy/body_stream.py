@@ -41,7 +41,6 @@ class BodyStream:
         self._paused = True
         self._started = False
         self._ended = False
-        self._narrow_from: int | None = None
         self.open = True
         """
         Whether more bytes can come.
@@ -98,14 +97,6 @@ class BodyStream:
         if self.open and self._position < first and self._target() is None:
             self._skipped[self._position] = first
             self._go_on()
-
-    def narrow_from(self, position: int) -> None:
-        """
-        Let the store send little ahead once the stream is at a position: soon it will
-        be closed.
-        """
-        self._narrow_from = position
-        self._moved(self._position)
 
     def cut(self, position: int) -> None:
         """
@@ -168,18 +159,12 @@ class BodyStream:
                 self.close()
                 self._fail(error)
                 return
-            self._moved(self._position + len(piece))
+            self._position += len(piece)
             self._rest = self._rest[len(piece) :]
             if sink is not None and error is not None:
                 self._refused(stop, sink, error)
             elif self._position == stop:
                 self._complete(stop, sink)
-
-    def _moved(self, position: int) -> None:
-        self._position = position
-        if self._narrow_from is not None and position >= self._narrow_from:
-            self._narrow_from = None
-            self._response.narrow()
 
     def _write(self, sink: IChunkSink, piece: memoryview) -> ElioError | None:
         try:

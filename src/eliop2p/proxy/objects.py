@@ -7,8 +7,6 @@ that the client may read the object and that the belief holds.
 """
 
 import random
-from collections.abc import Callable
-from functools import partial
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -24,18 +22,12 @@ from eliop2p.base.errors import (
 from eliop2p.base.metrics import Metrics
 from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.interfaces import IChunkParts, IChunkReader, IOrigin, IOriginResponse
+from eliop2p.model.chunk import MIB
 from eliop2p.model.ranges import Interval
 from eliop2p.model.record import ObjectRecord
 from eliop2p.proxy.at_hand import AtHand
+from eliop2p.proxy.body_stream import BodyStream
 from eliop2p.proxy.exchange import Exchange
-from eliop2p.proxy.first_answer import (
-    Opening,
-    carried_until,
-    is_carried,
-    opened_wide,
-    opening_of,
-    use_answer,
-)
 from eliop2p.proxy.heads import (
     Settle,
     conditions,
@@ -54,11 +46,18 @@ from eliop2p.proxy.origin_reads import ClientOrigin, check_part
 from eliop2p.proxy.outlook import at_rest, in_chunks, outlook
 from eliop2p.proxy.part_style import PartStyles
 from eliop2p.proxy.parts import PartReader, Tap, send_part
-from eliop2p.proxy.reading import BodyReader
+from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.proxy.records import Records
 from eliop2p.proxy.relay import ask_origin, relay_answer
 from eliop2p.proxy.request import ReadObject
 from eliop2p.proxy.trust import Trust
+
+STREAMED_BYTES = 160 * MIB
+"""
+Objects of up to so many bytes are read from the store in one answer. Of larger ones
+only the first chunk is, and the rest in ranges side by side: what the store has sent
+ahead when the answer is cut, some 3 MiB, is then less than 2% of the object.
+"""
 
 _log = Logger()
 
@@ -217,38 +216,38 @@ class ObjectReads:
         learnt = self._learn(read, head)
         if learnt is None:
             return await self._relay(read, response)
-        told, part = learnt
+        record, part = learnt
         self._metrics.auth.labels("granted").inc()
-        record_id = read.plan.record_id
-        record = self._records.keep(record_id, told)
+        record = self._records.learn(read.plan.record_id, record)
         self._trust.note(read.who, record, read.began)
-        layout = record.layout
-        chunked = bool(part.length) and in_chunks(
-            self._parts, layout, part, fixed=read.fixed
-        )
-        due = LastCall(self._clock, read.until).due
-        carried = not chunked or read.fixed or due or is_carried(layout)
-        if carried:
-            self._records.publish(record_id, told)
         if not part.length:
             return await self._relay(read, response)
-        if not chunked:
+        layout = record.layout
+        if not in_chunks(self._parts, layout, part, fixed=read.fixed):
             tap = Tap(self._reader, self._parts, layout, part)
             return await self._pass_on(read, response, tap, part)
         origin = origin_of(read, record, part, self._origin, self._clock)
-        stop = part.stop if carried else carried_until(layout, part)
-        use_answer(origin, response, layout, part, stop)
-        after = None if carried else self._clock.seconds() - read.began
-        opening = opening_of(layout, stop - part.start, after)
-        begun = None if carried else partial(self._records.publish, record_id, told)
+        small = record.version.size <= STREAMED_BYTES or read.fixed
+        first = layout.chunk(part.start // self._chunk_size)
+        over_soon = LastCall(self._clock, read.until).due
+        stop = part.stop if small or over_soon else min(first.interval.stop, part.stop)
+        if stop < part.stop:
+            response.narrow()
+        stream = BodyStream(response, part)
+        origin.attach(stream, stop)
+        if first.start < part.start and first.interval.stop < stop:
+            # It is read from its beginning, which is not in this answer.
+            stream.skip(first)
+        # What one answer of the store brings is claimed at once: a chunk that another
+        # node read meanwhile would have left the store twice.
+        claimed = min(stop - part.start, STREAMED_BYTES) // self._chunk_size
         return await self._send(
             read,
             record,
             part,
             head=head,
             origin=origin,
-            opening=opening,
-            begun=begun,
+            claimed=claimed,
         )
 
     async def _send_known(
@@ -273,10 +272,14 @@ class ObjectReads:
         if await self._at_hand.send(read, record, part, head, fresh):
             return "hit"
         origin = origin_of(read, record, part, self._origin, self._clock)
-        # A signed range is to be had as one stream only, in order.
-        opening = Opening(mixed=None if read.fixed else self._rng)
         return await self._send(
-            read, record, part, head=head, origin=origin, opening=opening
+            read,
+            record,
+            part,
+            head=head,
+            origin=origin,
+            # A signed range is to be had as one stream only, in order.
+            mixed=None if read.fixed else self._rng,
         )
 
     async def _claim(self, read: Read, record: ObjectRecord, part: Interval) -> str:
@@ -338,8 +341,8 @@ class ObjectReads:
         *,
         head: ResponseHead,
         origin: ClientOrigin,
-        opening: Opening,
-        begun: Callable[[], None] | None = None,
+        claimed: int = 0,
+        mixed: random.Random | None = None,
     ) -> str:
         layout = record.layout
         outcome, sources = outlook(self._parts, layout, part)
@@ -351,22 +354,22 @@ class ObjectReads:
             origin,
             self._count,
             self._checks.follow(read.plan.record_id, record),
-            ahead=opening.ahead,
+            ahead=max(claimed, AHEAD),
             held=outcome == "hit",
-            mixed=opening.mixed,
+            mixed=mixed,
         )
-
-        def begin() -> None:
-            if begun is not None:
-                begun()
-            shown = outcome.upper().encode()
-            read.exchange.begin(head, (b"X-Cache", shown), (b"X-Elio-Source", sources))
-
         last_call = LastCall(self._clock, None if read.fixed else read.until)
         last_call.arm(origin, self._reader, layout, part)
         try:
-            with opened_wide(body, opening, self._clock):
-                await body.send(read.exchange, part, begin)
+            await body.send(
+                read.exchange,
+                part,
+                lambda: read.exchange.begin(
+                    head,
+                    (b"X-Cache", outcome.upper().encode()),
+                    (b"X-Elio-Source", sources),
+                ),
+            )
         except (ChunkUnavailable, OriginError):
             # Of what others are reading nothing is sure; but this request is good.
             if not (read.fixed and read.lasts and read.plan.range):

@@ -130,13 +130,6 @@ class BodyReader:
             for ahead in self._ahead.values():
                 ahead.close()
 
-    def widen(self) -> None:
-        """
-        Open as many chunks ahead as may be.
-        """
-        self._window = max(self._window, AHEAD)
-        self._open_more()
-
     # --- chunks that are at hand
 
     async def _send_held(

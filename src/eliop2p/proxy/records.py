@@ -119,19 +119,7 @@ class Records:
         Returns:
             The record with the verdict that this node has reached on the version.
         """
-        self.publish(record_id, record)
-        return self.keep(record_id, record)
-
-    def publish(self, record_id: ObjectId, record: ObjectRecord) -> None:
-        """
-        Tell the cluster what the store said.
-        """
         self._directory.publish(record_id, record.encode())
-
-    def keep(self, record_id: ObjectId, record: ObjectRecord) -> ObjectRecord:
-        """
-        Remember what the store said, here: see :meth:`learn`.
-        """
         record = attrs.evolve(record, verdict=self._known_verdict(record))
         self._keep(record_id, record.encode())
         return record

@@ -15,13 +15,13 @@ they have in life, and take as much time of a link as there.
 import hashlib
 import random
 from collections.abc import Callable, Iterable
-from functools import partial
 
 import attrs
 from twisted.internet.defer import Deferred
 
 from eliop2p.cache.chunk_manager import ChunkManager
 from eliop2p.cache.memory import MemoryBackend
+from eliop2p.http1.message import RequestHead, ResponseHead
 from eliop2p.interfaces import BackendSettings, IPeerRequests
 from eliop2p.model.chunk import Chunk, ChunkId, Layout, ObjectKey, ObjectVersion
 from eliop2p.model.peer import Membership, PeerInfo
@@ -29,14 +29,12 @@ from eliop2p.model.ranges import Interval
 from eliop2p.p2p.links import PeerLinks
 from eliop2p.p2p.node_discovery import NodeDiscovery
 from eliop2p.p2p.swarm import Swarm
-from eliop2p.proxy.first_answer import Opening
-from eliop2p.proxy.reading import BodyReader
+from eliop2p.proxy.exchange import Exchange
+from eliop2p.proxy.reading import AHEAD, BodyReader
 from eliop2p.reported_source import ReportedSource
 from eliop2p.testing.crowd_parts import CheckingSender, CrowdPlan, SharedMemory
 from eliop2p.testing.crowd_pieces import PiecedChunks
-from eliop2p.testing.crowd_reading import Right, first_right
 from eliop2p.testing.faulty_chunks import FaultyChunks
-from eliop2p.testing.simanswer import SimStore
 from eliop2p.testing.simclock import SimClock, let_pass
 from eliop2p.testing.simnet import SimHost, SimNetwork
 from eliop2p.testing.simorigin import SimOrigin
@@ -198,30 +196,30 @@ class CrowdNode:
             self.reading = False
 
     async def _read(self, layout: Layout, part: Interval, reader: Reader) -> None:
-        crowd, objects = self._crowd, self.swarm.objects
-        object_id = layout.key.object_id
-        known = await objects.find(object_id) is not None
-        right = Right(crowd.origin.right(self.host), Opening(mixed=self._rng))
-        try:
-            if not known:
-                store = SimStore(crowd.origin, self.host, layout)
-                tell = partial(objects.publish, object_id, b"a record")
-                right = await first_right(
-                    store, layout, part, tell, scale=crowd.plan.scale
-                )
-            body = BodyReader(
-                self.chunks,
-                layout,
-                right.origin,
-                self._count,
-                self._sent,
-                ahead=right.opening.ahead,
-                mixed=right.opening.mixed,
-            )
-            await right.send(body, part, reader.sender, crowd.clock)
-        finally:
-            if not known:
-                objects.release(object_id)
+        crowd, object_id = self._crowd, layout.key.object_id
+        if await self.swarm.objects.find(object_id) is None:
+            await crowd.ask_store()
+            self.swarm.objects.publish(object_id, b"a record")
+        body = BodyReader(
+            self.chunks,
+            layout,
+            crowd.origin.right(self.host),
+            self._count,
+            self._sent,
+            ahead=AHEAD,
+            mixed=self._rng,
+        )
+        exchange = Exchange(
+            RequestHead(b"GET", b"/", ()),
+            None,
+            "",
+            sender=reader.sender,
+            keep_alive=True,
+            seconds=crowd.clock.seconds,
+        )
+        await body.send(
+            exchange, part, lambda: exchange.begin(ResponseHead(200, b"OK", ()))
+        )
 
     def _count(self, source: str, size: int) -> None:
         self.sources[source] += size
@@ -325,6 +323,14 @@ class Crowd:
             data = self.content(chunk)
             parts.append(data[max(0, start - chunk.start) : stop - chunk.start])
         return b"".join(parts)
+
+    async def ask_store(self) -> None:
+        """
+        Wait as long as the store takes to answer a request without a body.
+        """
+        answered: Deferred[None] = Deferred()
+        self.clock.callLater(self.origin.delay(), answered.callback, None)
+        await answered
 
     # --- life
 

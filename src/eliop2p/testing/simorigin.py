@@ -18,7 +18,7 @@ from eliop2p.model.chunk import Chunk
 from eliop2p.testing.simlink import Fabric, Way
 from eliop2p.testing.simnet import SimHost
 
-UNDER_WAY = 2
+_UNDER_WAY = 2
 """
 Segments of one answer that are under way at a time.
 """
@@ -133,7 +133,7 @@ class _Answer:
     def _begin(self) -> None:
         if self._host.link.silent:
             return  # The request never came here.
-        for _ in range(UNDER_WAY):
+        for _ in range(_UNDER_WAY):
             self._send()
 
     def _send(self) -> None:
