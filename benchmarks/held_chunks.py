@@ -66,8 +66,25 @@ class MemoryChunk:
         """
 
 
+class _Held:
+    """
+    What all that is held has in common.
+    """
+
+    def small(self, chunk_id: ChunkId, limit: int) -> None:
+        """
+        Nothing is small.
+        """
+
+    def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
+        """
+        Name nothing: there is nobody to be told.
+        """
+        return iter(())
+
+
 @implementer(ILocalChunks)
-class MemoryChunks:
+class MemoryChunks(_Held):
     """
     All chunks, in memory alone.
     """
@@ -92,20 +109,9 @@ class MemoryChunks:
         """
         return succeed(HandleReading(self._chunks[chunk_id], "memory"))
 
-    def small(self, chunk_id: ChunkId, limit: int) -> None:
-        """
-        Nothing is small.
-        """
-
-    def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
-        """
-        Name nothing: there is nobody to be told.
-        """
-        return iter(())
-
 
 @implementer(ILocalChunks)
-class FileChunks:
+class FileChunks(_Held):
     """
     All chunks, in files that the page cache has: what a node with a disk tier sends
     chunks from, whether memory has them, too, or not.
@@ -141,17 +147,6 @@ class FileChunks:
         Open a chunk.
         """
         return Deferred.fromCoroutine(self._open(chunk_id))
-
-    def small(self, chunk_id: ChunkId, limit: int) -> None:
-        """
-        Nothing is small.
-        """
-
-    def holdings(self) -> Iterator[tuple[ChunkId, Digest]]:
-        """
-        Name nothing: there is nobody to be told.
-        """
-        return iter(())
 
     async def _open(self, chunk_id: ChunkId) -> IChunkReading | None:
         handle = await self._tier.open(chunk_id)

@@ -39,7 +39,6 @@ from eliop2p.interfaces._swarm import (
     IPeerRequests,
     IPieceTaker,
     IReplicas,
-    OneWay,
     Place,
 )
 from eliop2p.interfaces._system import (
@@ -63,6 +62,7 @@ from eliop2p.interfaces._tiers import (
     ISmallChunks,
     PartialChunk,
 )
+from eliop2p.wire.rules import OneWay
 
 __all__ = [
     "BackendSettings",

@@ -16,46 +16,22 @@ from eliop2p.wire.cluster_events import (
     AskHolders,
     AskTally,
     FindObject,
-    ForgetObject,
     FoundObject,
     Inlined,
     ListedObjects,
     ListObjects,
     Probe,
     Probed,
-    PublishObject,
-    Rate,
-    Rumour,
     ToldHolders,
     ToldTally,
 )
 from eliop2p.wire.events import (
     Done,
     Get,
-    Gone,
-    Goodbye,
-    Have,
-    Leased,
     Locate,
     Located,
-    Opened,
 )
-from eliop2p.wire.rules import Question
-
-OneWay = (
-    Have
-    | Gone
-    | Opened
-    | Leased
-    | PublishObject
-    | ForgetObject
-    | Rumour
-    | Rate
-    | Goodbye
-)
-"""
-Messages that nothing answers.
-"""
+from eliop2p.wire.rules import OneWay, Question
 
 
 class IObjectDirectory(Interface):

@@ -3,6 +3,7 @@ What either side of a connection may send, and when, as a table.
 """
 
 from enum import Enum
+from typing import get_args
 
 import attrs
 
@@ -91,14 +92,28 @@ What may answer each request. All but DATA end it; a cancelled request is ended 
 """
 
 ANSWERING = frozenset[type[Message]]().union(*ANSWERS.values())
-ONE_WAY: frozenset[type[Message]] = frozenset(
-    {Have, Gone, Opened, Leased, PublishObject, ForgetObject, Rumour, Rate}
+
+OneWay = (
+    Have
+    | Gone
+    | Opened
+    | Leased
+    | PublishObject
+    | ForgetObject
+    | Rumour
+    | Rate
+    | Goodbye
 )
+"""
+Messages that nothing answers.
+"""
+
+ONE_WAY = frozenset[type[Message]](get_args(OneWay))
 
 ACCEPTED: dict[State, frozenset[type[Message]]] = {
     State.HELLO: frozenset({Hello}),
     State.PROOF: frozenset({Proof}),
-    State.OPEN: ANSWERING | ONE_WAY | ANSWERS.keys() | {Cancel, Goodbye},
+    State.OPEN: ANSWERING | ONE_WAY | ANSWERS.keys() | {Cancel},
     State.LEFT: frozenset(),
     State.BROKEN: frozenset(),
 }
@@ -119,22 +134,7 @@ class Established:
     node_id: str
 
 
-Event = (
-    Established
-    | Answer
-    | Question
-    | Get
-    | Cancel
-    | Have
-    | Gone
-    | Opened
-    | Leased
-    | PublishObject
-    | ForgetObject
-    | Rumour
-    | Rate
-    | Goodbye
-)
+Event = Established | Answer | Question | Get | Cancel | OneWay
 """
 What can come out of a session.
 """
