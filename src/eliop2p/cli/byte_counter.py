@@ -47,6 +47,9 @@ class ByteCounter:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        # Given is what the client's side took, not what waits here: with a buffer that
+        # the kernel lets grow, that is 4 MiB when the client breaks off.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIECE)
         try:
             server = socket.create_connection(self._target)
         except OSError:

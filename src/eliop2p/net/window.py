@@ -20,9 +20,11 @@ def clamp_window(transport: object, size: int = WINDOW) -> None:
 
     Args:
         transport: A connected transport.
-        size: In bytes.
+        size: In bytes; the kernel may allow twice as many.
     """
     if sys.platform == "linux" and isinstance(transport, Connection):
-        transport.getHandle().setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, size
-        )
+        handle = transport.getHandle()
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, size)
+        # The kernel forgets a clamp when it makes the buffer larger, which it does no
+        # more to one of a given size.
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)

@@ -56,7 +56,7 @@ STREAMED_BYTES = 160 * MIB
 """
 Objects of up to so many bytes are read from the store in one answer. Of larger ones
 only the first chunk is, and the rest in ranges side by side: what the store has sent
-ahead when the answer is cut, some 3 MiB, is then less than 2% of the object.
+ahead when the answer is cut, up to 3 MiB, is then less than 2% of the object.
 """
 
 _log = Logger()
