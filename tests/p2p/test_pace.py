@@ -60,7 +60,14 @@ class WatchTests(SynchronousTestCase):
     A request that is watched.
     """
 
-    def watch(self, *, answers: bool, patience: float, usual: float = 0.0) -> Watch:
+    def watch(
+        self,
+        *,
+        answers: bool,
+        patience: float,
+        usual: float = 0.0,
+        upstream: float = 0.0,
+    ) -> Watch:
         """
         Watch a request that brings nothing.
         """
@@ -77,6 +84,7 @@ class WatchTests(SynchronousTestCase):
             clock=self.clock,
             patience=patience,
             usual=lambda _: usual,
+            upstream=lambda: upstream,
         )
 
     def test_silent(self) -> None:
@@ -122,6 +130,29 @@ class WatchTests(SynchronousTestCase):
         self.assertIsNone(watch.error)
         self.clock.pump([0.05] * 10)
         self.assertIsInstance(watch.error, PeerSlow)
+
+    def test_waits_itself(self) -> None:
+        """
+        One that may have to wait for the store has twice that time for its first byte;
+        when it has brought some it can go on.
+        """
+        watch = self.watch(answers=True, patience=2.0, upstream=3.0)
+        self.clock.pump([0.05] * 118)
+        self.assertIsNone(watch.error)
+        self.clock.pump([0.05] * 10)
+        self.assertIsInstance(watch.error, PeerSlow)
+        watch = self.watch(answers=True, patience=2.0, upstream=3.0)
+        self.sink.filled = 1
+        self.clock.pump([0.05] * 42)
+        self.assertIsInstance(watch.error, PeerSlow)
+
+    def test_waits_itself_silent(self) -> None:
+        """
+        It must answer pings meanwhile.
+        """
+        watch = self.watch(answers=False, patience=2.0, upstream=30.0)
+        self.clock.pump([0.05] * 20)
+        self.assertIsInstance(watch.error, PeerUnreachable)
 
     def test_goes_on(self) -> None:
         """

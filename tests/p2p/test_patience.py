@@ -8,8 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.p2p.pace import MOST_PATIENCE, QUIET, quiet
 from eliop2p.p2p.patience import (
+    LAST_RESORT_AFTER,
     LATE_HOME_AFTER,
     OTHER_HOME_AFTER,
+    PATIENCE,
+    patience_with_all,
     patience_with_home,
 )
 
@@ -41,6 +44,27 @@ class HomeTests(SynchronousTestCase):
         for failed in (False, True):
             seconds = patience_with_home(math.inf, failed=failed)
             self.assertEqual(seconds, OTHER_HOME_AFTER)
+
+
+class AllTests(SynchronousTestCase):
+    """
+    How long a chunk is waited for.
+    """
+
+    def test_store(self) -> None:
+        """
+        A store that keeps everybody waiting is not read without a lease before three
+        times as long, nor later than a chunk is given up.
+        """
+        self.assertEqual(patience_with_all(0.1, can_read=True), LAST_RESORT_AFTER)
+        self.assertEqual(patience_with_all(12.0, can_read=True), 36.0)
+        self.assertEqual(patience_with_all(99.0, can_read=True), PATIENCE)
+
+    def test_no_right(self) -> None:
+        """
+        Who cannot read it waits until the chunk is given up.
+        """
+        self.assertEqual(patience_with_all(0.1, can_read=False), PATIENCE)
 
 
 class QuietTests(SynchronousTestCase):

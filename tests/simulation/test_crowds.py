@@ -40,6 +40,17 @@ class CrowdTests(SynchronousTestCase):
         self.assertLess(outcome.ratio(1.0), 1.8)
         self.assertLess(outcome.messages, 8.0)
 
+    def test_slow_store(self) -> None:
+        """
+        A store that lets everybody wait for seconds is read once all the same.
+        """
+        for latency in (4.0, 8.0):
+            plan = CrowdPlan(nodes=10, chunks=32, seed=1, store_latency=latency)
+            outcome = cold(plan)
+            self.assert_good(outcome)
+            self.assertEqual(outcome.amplification, 1.0)
+            self.assertLess(max(outcome.times), 4 * latency)
+
     def test_parted(self) -> None:
         """
         Each half of a crowd that is cut in two reads what it lacks itself, once, and

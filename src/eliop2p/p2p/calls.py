@@ -32,7 +32,13 @@ Seconds until an answer must have come; that of a find may wait at the home.
 
 PROGRESS_TIMEOUT = 10.0
 """
-Seconds without a byte after which a download fails.
+Seconds without a byte after which a download from a silent peer fails.
+"""
+
+MOST_WAITS = 5
+"""
+How many times longer one from a peer that is heard of is waited for: it may wait for
+the store itself.
 """
 
 MAX_LATE = 16 * 1024 * 1024
@@ -222,6 +228,7 @@ class Calls:
         taken: _T,
     ) -> None:
         call.timer.reset(call.patience)
+        call.delays = 0
         offset, call.offset = call.offset, call.offset + size
         try:
             take(offset, taken)
@@ -231,13 +238,17 @@ class Calls:
 
     def _expired(self, request_id: int) -> None:
         call = self._calls[request_id]
-        if self._bandwidth.held_back and call.delays < MOST_DELAYS:
+        silent = self._clock.seconds() - self._output.heard >= call.patience
+        if self._bandwidth.held_back:
             # What the peer sent may wait to be read; whether it lives, pings tell.
+            most = MOST_DELAYS
+        else:
+            most = 0 if silent or call.taker is None else MOST_WAITS
+        if call.delays < most:
             call.delays += 1
             again = self._clock.callLater(call.patience, self._expired, request_id)
             call.timer = again
             return
-        silent = self._clock.seconds() - self._output.heard >= call.patience
         self._give_up(request_id)
         if silent:
             self._output.doubt()

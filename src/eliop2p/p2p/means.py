@@ -19,6 +19,7 @@ from eliop2p.p2p.peer_gets import PeerGets
 from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.p2p.speed import SlowNodes
+from eliop2p.p2p.store_pace import StorePace
 
 
 @attrs.frozen
@@ -33,6 +34,7 @@ class Means:
         gets: Takes bytes from peers.
         downlink: What is on its way to this node.
         precedence: Says what comes first on a slow link.
+        store_pace: How long the store takes to begin.
         slow_nodes: Peers that are asked only for want of others.
         hedges: Says when a second peer is asked.
         scores: How peers have done.
@@ -52,6 +54,7 @@ class Means:
     gets: PeerGets
     downlink: Downlink
     precedence: Precedence
+    store_pace: StorePace
     slow_nodes: SlowNodes
     hedges: Hedges
     scores: PeerScores

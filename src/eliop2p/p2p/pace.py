@@ -112,6 +112,8 @@ class Watch:
         patience: In seconds.
         usual: Tells how many seconds a chunk may take to come now: where this node's
             own link is the busy one, everybody is heard late.
+        upstream: Tells for how many seconds the peer may have to wait for the chunk
+            itself.
     """
 
     def __init__(
@@ -124,6 +126,7 @@ class Watch:
         clock: IReactorTime,
         patience: float,
         usual: Callable[[IChunkSink], float],
+        upstream: Callable[[], float],
     ) -> None:
         self.error: PeerError | None = None
         self._node_id = node_id
@@ -133,6 +136,7 @@ class Watch:
         self._clock = clock
         self._patience = patience
         self._usual = usual
+        self._upstream = upstream
         self._filled = self._brought = sink.filled
         self._since = clock.seconds()
         self._asked_at = math.inf
@@ -175,7 +179,10 @@ class Watch:
         if 2 * brought >= missing:
             self._filled, self._since = self._sink.filled, now
             return
-        if now - self._since < 2 * self._usual(self._sink):
+        usual = self._usual(self._sink)
+        if not brought:
+            usual = max(usual, self._upstream())
+        if now - self._since < 2 * usual:
             return
         name, seconds = self._node_id, self._patience
         held_back = self._links.held_back()

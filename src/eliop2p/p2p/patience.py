@@ -22,7 +22,7 @@ After how many seconds without a byte a chunk is given up.
 
 LAST_RESORT_AFTER = 20.0
 """
-After how many seconds without a byte the store is read without a lease.
+After how many seconds without a byte the store is read without a lease, at least.
 """
 
 MAX_FAILURES = 32
@@ -66,6 +66,19 @@ def patience_with_home(delay: float, *, failed: bool) -> float:
     seconds = LATE_HOME_AFTER if failed else OTHER_HOME_AFTER
     known = delay if delay < math.inf else OTHER_HOME_AFTER
     return max(seconds, min(known, MOST_PATIENCE))
+
+
+def patience_with_all(first_byte: float, *, can_read: bool) -> float:
+    """
+    Tell after how many seconds without a byte a chunk is given up, or the store read
+    without a lease.
+
+    Args:
+        first_byte: How long the store takes to begin an answer: when it keeps everybody
+            waiting, more requests are no remedy.
+        can_read: Whether it can be read.
+    """
+    return min(max(LAST_RESORT_AFTER, 3 * first_byte), PATIENCE) if can_read else PATIENCE
 
 
 class Patience:

@@ -19,6 +19,7 @@ from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.pace import MOST_PATIENCE, Pace, Watch
 from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.selection import PeerScores
+from eliop2p.p2p.store_pace import StorePace
 from eliop2p.wire.events import Done, Get, Holder
 
 GETS_PER_PEER = 8
@@ -141,6 +142,7 @@ class PeerGets:
         clock: The time.
         downlink: What is on its way to this node.
         precedence: Ends requests that must make way.
+        store_pace: How long the store takes to begin.
         received: Told of each piece, with its length in bytes.
         slow_nodes: Those that say that they are slow.
         took: Told for how many seconds each chunk took that came whole from one peer.
@@ -154,6 +156,7 @@ class PeerGets:
         *,
         downlink: Downlink,
         precedence: Precedence,
+        store_pace: StorePace,
         received: Callable[[int], None],
         slow_nodes: Container[str] = (),
         took: Callable[[float], None] | None = None,
@@ -163,6 +166,7 @@ class PeerGets:
         self._clock = clock
         self._downlink = downlink
         self._precedence = precedence
+        self._store_pace = store_pace
         self.received = received
         self._slow_nodes = slow_nodes
         self._took = took
@@ -226,7 +230,7 @@ class PeerGets:
         scores.began(node_id)
         try:
             with downlink.awaiting(sink):
-                done = await self._watched(transfer)
+                done = await self._watched(transfer, complete=complete)
         except PeerSlow:
             brought = max(sink.filled - start, 1)
             scores.delivered(node_id, brought, clock.seconds() - asked_at)
@@ -254,7 +258,14 @@ class PeerGets:
         seconds = max(self._pace.seconds, self._downlink.delay(sink), least)
         return min(seconds, MOST_PATIENCE)
 
-    async def _watched(self, transfer: _Transfer) -> Done:
+    def _upstream(self) -> float:
+        """
+        Tell for how many seconds a peer that is receiving a chunk may have to wait for it:
+        perhaps it comes from the store.
+        """
+        return self._store_pace.seconds
+
+    async def _watched(self, transfer: _Transfer, *, complete: bool) -> Done:
         peer, sink = transfer.peer, transfer.wanted.sink
         request = Get(0, sink.chunk.id, transfer.start, transfer.wanted.ticket)
         getting = self._links.get(peer, request, transfer)
@@ -266,6 +277,7 @@ class PeerGets:
             clock=self._clock,
             patience=self._pace.patience(transfer.wanted.disappointments),
             usual=partial(self._usual, peer.node_id),
+            upstream=(lambda: 0.0) if complete else self._upstream,
         )
         try:
             with self._precedence.yielding(watch.give_way):

@@ -21,12 +21,11 @@ from eliop2p.model.trail import Intake, Step
 from eliop2p.p2p.hedging import Getting, Race
 from eliop2p.p2p.means import Means
 from eliop2p.p2p.patience import (
-    LAST_RESORT_AFTER,
     MAX_BEHIND,
     MAX_FAILURES,
     MAX_VAIN,
-    PATIENCE,
     Patience,
+    patience_with_all,
 )
 from eliop2p.p2p.peer_gets import Wanted
 from eliop2p.p2p.selection import choose
@@ -195,7 +194,8 @@ class Pursuit:
         return self._origin.can_read(self._chunk)
 
     def _is_hopeless(self) -> bool:
-        patience = LAST_RESORT_AFTER if self._can_read() else PATIENCE
+        first_byte = self._means.store_pace.seconds
+        patience = patience_with_all(first_byte, can_read=self._can_read())
         return len(self._rejected) >= MAX_FAILURES or self._patience.waited >= patience
 
     async def _wait(self, verdict: Verdict) -> None:
@@ -382,11 +382,12 @@ class Pursuit:
         trusted = not (self._givers or self._unknown_source)
         self._means.standings.read_store(self._chunk.id)
         intake, begun = Intake(self._sink.filled), self._means.clock.seconds()
-        outcome, downlink = "failed", self._means.downlink
-        sink = StoreSink(self._sink, intake, trusted=trusted, came=downlink.came)
+        means, outcome = self._means, "failed"
         try:
-            with downlink.awaiting(sink), self._means.precedence.reading():
-                await self._origin.read(sink)
+            with means.store_pace.reading() as came, means.precedence.reading():
+                sink = StoreSink(self._sink, intake, trusted=trusted, came=came)
+                with means.downlink.awaiting(sink):
+                    await self._origin.read(sink)
             outcome = "done"
         except CorruptChunk:
             # Who was only receiving it may have passed on what it believed.

@@ -35,6 +35,7 @@ from eliop2p.p2p.pursuit import Pursuit
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.p2p.speed import Speed
+from eliop2p.p2p.store_pace import StorePace
 
 
 @implementer(IChunkSource)
@@ -92,6 +93,7 @@ class TransferManager:
         )
         self.opened = self._opened.note
         downlink = Downlink(clock, speed)
+        store_pace = StorePace(clock, downlink.came)
         precedence = Precedence(clock, lambda: speed.is_slow)
         speed.watch(precedence.changed)
         self._speed = speed
@@ -115,12 +117,14 @@ class TransferManager:
                 clock,
                 downlink=downlink,
                 precedence=precedence,
+                store_pace=store_pace,
                 received=self._received,
                 slow_nodes=speed.slow_nodes,
                 took=self.hedges.took,
             ),
             downlink=downlink,
             precedence=precedence,
+            store_pace=store_pace,
             slow_nodes=speed.slow_nodes,
             hedges=self.hedges,
             scores=self.scores,
