@@ -269,18 +269,20 @@ class TownTests(SynchronousTestCase):
 
     def test_taken_for_dead(self) -> None:
         """
-        Who stood still and was taken for dead is back within seconds of running again.
+        Who stood still and was taken for dead is back within seconds of running again,
+        and knows the others that it took for dead meanwhile.
         """
-        town = Town(12, 7, Weather())
-        town.start()
-        town.pass_time(2)
-        town.kill("node-0005")
-        town.pass_time(8)
-        self.assertNotIn("node-0005", town.nodes["node-0001"].beliefs.live)
-        town.alive.add("node-0005")
-        town.pass_time(3)
-        for gossip in town.nodes.values():
-            self.assertEqual(set(gossip.beliefs.live), town.alive)
+        for seed in (7, 8, 9):
+            town = Town(12, seed, Weather())
+            town.start()
+            town.pass_time(2)
+            town.kill("node-0005")
+            town.pass_time(8)
+            self.assertNotIn("node-0005", town.nodes["node-0001"].beliefs.live)
+            town.alive.add("node-0005")
+            town.pass_time(8)
+            for gossip in town.nodes.values():
+                self.assertEqual(set(gossip.beliefs.live), town.alive)
 
     def test_coming_back(self) -> None:
         """

@@ -40,7 +40,7 @@ try.
 LATE = 4 * PATIENCE
 """
 Seconds for a probe that has failed above which it was this node that stood still, and
-nothing is known of the other.
+nothing is known of the other; and seconds in which an exchange must be answered.
 """
 
 PUSH_SECONDS = 0.05
@@ -50,7 +50,8 @@ Time for which news is gathered before neighbours are told.
 
 SYNC_SECONDS = 10.0
 """
-Time from one exchange of everything with some other member to the next.
+Time from one exchange of everything with some other member to the next; a node that has
+just started, or was taken for dead, waits less, twice as long each time.
 """
 
 _PIGGYBACK = 16
@@ -99,6 +100,7 @@ class Gossip(Service):
         self._next: IDelayedCall | None = None
         self._push: IDelayedCall | None = None
         self._sync_at = 0.0
+        self._sync_pause = PERIOD
         self._probing: dict[str, Deferred[None]] = {}
 
     def startService(self) -> None:
@@ -106,7 +108,7 @@ class Gossip(Service):
         Begin.
         """
         super().startService()
-        self._sync_at = self._clock.seconds()
+        self._synchronise_soon()
         self._next = self._clock.callLater(0, self._beat)
 
     def stopService(self) -> None:
@@ -136,7 +138,11 @@ class Gossip(Service):
         """
         Take news.
         """
+        incarnation = self.beliefs.own.incarnation
         self.beliefs.hear(updates, self._clock.seconds())
+        if self.beliefs.own.incarnation != incarnation:
+            # It stood still, or was cut off: what it took others for may be as wrong.
+            self._synchronise_soon()
         self._settle()
 
     async def probed(self, node_id: str, request: Probe) -> Probed:
@@ -172,9 +178,13 @@ class Gossip(Service):
             if ward.node_id not in self._probing:
                 self._start(ward.node_id, self._probe(ward))
         if now >= self._sync_at:
-            self._sync_at = now + SYNC_SECONDS * self._rng.uniform(0.8, 1.2)
             for peer in self._partners():
                 self._start(peer.node_id, self._synchronise(peer))
+            self._sync_at = now + self._sync_pause * self._rng.uniform(0.8, 1.2)
+            self._sync_pause = min(2 * self._sync_pause, SYNC_SECONDS)
+
+    def _synchronise_soon(self) -> None:
+        self._sync_at, self._sync_pause = self._clock.seconds(), PERIOD
 
     def _start(
         self, node_id: str, doing: Coroutine[Deferred[object], object, None]
@@ -265,15 +275,18 @@ class Gossip(Service):
         """
         Choose with whom to exchange everything: a neighbour; now and then somebody who
         is believed dead, for a cut may have healed; a seed that is no member, for there
-        may be members around it who have not heard of those here.
+        may be members around it who have not heard of those here, certainly while this
+        node has just started.
         """
+        new = self._sync_pause < SYNC_SECONDS
         neighbours = self.beliefs.neighbours()
         chosen = [self._rng.choice(neighbours)] if neighbours else []
         places = {(peer.host, peer.port) for peer in self.beliefs.live.values()}
         seeds = [seed for seed in self._seeds if (seed.host, seed.port) not in places]
         for strangers in (seeds, self.beliefs.gone()):
             share = max(len(strangers) / (len(strangers) + len(neighbours) + 1), 0.1)
-            if strangers and (not neighbours or self._rng.random() < share):
+            certain = not neighbours or (new and strangers is seeds)
+            if strangers and (certain or self._rng.random() < share):
                 chosen.append(self._rng.choice(strangers))
         return [peer for peer in chosen if peer.node_id not in self._probing]
 
@@ -285,7 +298,7 @@ class Gossip(Service):
         ]
         request = Probe(1, peer.node_id, True, tuple(mine))
         asking: Deferred[Probed] = self._links.ask(peer, request)
-        asking.addTimeout(SYNC_SECONDS / 2, self._clock)
+        asking.addTimeout(LATE, self._clock)
         try:
             answer = await asking
         except (PeerError, DeferredTimeoutError):
