@@ -22,15 +22,22 @@ class SuspicionTests(SynchronousTestCase):
         """
         self.clock = Clock()
         self.connections = Connections(self.clock)
-        connection = SimpleNamespace(peer_id="a", is_open=True, in_doubt=False)
+        calls = SimpleNamespace(in_doubt=False, resume=self.resume)
+        connection = SimpleNamespace(peer_id="a", is_open=True, calls=calls)
         self.connection = cast("Any", connection)
         self.connections.add(self.connection)
+
+    def resume(self) -> None:
+        """
+        The peer is in doubt no longer.
+        """
+        self.connection.calls.in_doubt = False
 
     def doubt(self) -> None:
         """
         The peer owes an answer.
         """
-        self.connection.in_doubt = True
+        self.connection.calls.in_doubt = True
         self.connections.suspect("a")
 
     def test_silent(self) -> None:
@@ -40,7 +47,7 @@ class SuspicionTests(SynchronousTestCase):
         self.doubt()
         self.clock.advance(10 * SUSPICION)
         self.assertTrue(self.connections.suspected("a"))
-        self.connection.in_doubt = False
+        self.resume()
         self.assertFalse(self.connections.suspected("a"))
 
     def test_closed(self) -> None:

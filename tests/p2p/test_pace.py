@@ -21,12 +21,13 @@ class Links:
         heard: When it was heard last; asked for a sign of life it answers at once.
         answers: Whether it does.
         doubted: How often it was doubted.
+        probed: How often it was asked.
     """
 
     def __init__(self, clock: Clock, *, answers: bool) -> None:
         self.heard = 0.0
         self.answers = answers
-        self.doubted = 0
+        self.doubted = self.probed = 0
         self._clock = clock
 
     def silence(self, _: str) -> float:
@@ -39,6 +40,7 @@ class Links:
         """
         Ask.
         """
+        self.probed += 1
         if self.answers:
             self.heard = self._clock.seconds()
 
@@ -97,6 +99,18 @@ class WatchTests(SynchronousTestCase):
         self.assertIsInstance(watch.error, PeerUnreachable)
         self.assertTrue(self.getting.called)
         self.assertEqual(self.links.doubted, 1)
+
+    def test_asked_less(self) -> None:
+        """
+        One that answers its pings and brings nothing is asked the less the longer that
+        lasts.
+        """
+        self.watch(answers=True, patience=10.0)
+        self.clock.pump([0.05] * 60)
+        self.assertEqual(self.links.probed, 4)
+        self.clock.pump([0.05] * 80)
+        self.assertEqual(self.links.probed, 7)
+        self.assertEqual(self.links.doubted, 0)
 
     def test_busy_itself(self) -> None:
         """

@@ -53,15 +53,40 @@ class LifeTests(ConnectionCase):
 
     def test_ping(self) -> None:
         """
-        A peer is pinged after 10 idle seconds, and dropped after 10 more.
+        A peer is pinged after 30 idle seconds, and dropped after 10 more.
         """
-        self.clock.advance(PING_AFTER - 0.1)
-        self.assertEqual(self.transport.value(), b"")
+        for seconds in (PING_AFTER, PING_AFTER, PING_AFTER - 0.1):
+            self.clock.advance(seconds)
+            self.assertEqual(self.transport.value(), b"")
         self.clock.advance(0.1)
         self.assertNotEqual(self.transport.value(), b"")
         self.clock.advance(PONG_TIMEOUT)
         self.assertTrue(self.transport.disconnected)
         self.assertEqual(self.dropped(), ["it is silent"])
+
+    def test_ping_of_one_who_owes(self) -> None:
+        """
+        A peer that has not answered a question is pinged after 10 seconds.
+        """
+        self.connection.calls.ask(FindObject(0, OBJECT))
+        self.heard()
+        self.clock.advance(PING_AFTER - 0.1)
+        self.assertEqual(self.transport.value(), b"")
+        self.clock.advance(0.1)
+        self.assertNotEqual(self.transport.value(), b"")
+
+    def test_probes(self) -> None:
+        """
+        A peer is asked for a sign of life once, until it says something.
+        """
+        for _ in range(2):
+            for _ in range(3):
+                self.connection.probe()
+                self.clock.advance(1)
+            self.assertEqual(self.owner.messages_sent, 1)
+            self.owner.messages_sent = 0
+            self.say(ForgetObject(OBJECT))
+        self.assertFalse(self.transport.disconnected)
 
     def test_pong(self) -> None:
         """
@@ -272,6 +297,6 @@ class PressureTests(ConnectionCase):
                 self.clock.advance(PROGRESS_TIMEOUT / 2)
             self.failureResultOf(got)
             self.assertEqual(self.owner.told.count("doubted"), doubts)
-            self.assertEqual(self.connection.in_doubt, bool(doubts))
+            self.assertEqual(self.connection.calls.in_doubt, bool(doubts))
         self.say(ForgetObject(OBJECT))
-        self.assertFalse(self.connection.in_doubt)
+        self.assertFalse(self.connection.calls.in_doubt)

@@ -21,7 +21,16 @@ from eliop2p.base.errors import (
 from eliop2p.interfaces import IPieceTaker
 from eliop2p.p2p.bandwidth import Bandwidth
 from eliop2p.wire.cluster_events import FindObject
-from eliop2p.wire.events import Cancel, Data, Done, Fail, Fault, Get, Message
+from eliop2p.wire.events import (
+    Cancel,
+    Data,
+    Done,
+    Fail,
+    Fault,
+    Get,
+    Locate,
+    Message,
+)
 from eliop2p.wire.rules import Question, Reply
 
 LOCATE_TIMEOUT = 5.0
@@ -39,6 +48,11 @@ MOST_WAITS = 5
 """
 How many times longer one from a peer that is heard of is waited for: it may wait for
 the store itself.
+"""
+
+FORSAKEN_AFTER = 0.5
+"""
+Seconds of silence after which nothing is waited for any more from a peer in doubt.
 """
 
 MAX_LATE = 16 * 1024 * 1024
@@ -101,6 +115,7 @@ class _Call:
     taker: IPieceTaker | None = None
     offset: int = 0
     delays: int = 0
+    at_once: bool = False
 
 
 class Calls:
@@ -110,6 +125,9 @@ class Calls:
     A request that was given up stays open for the session until the peer ends it; here
     it is forgotten at once, and what still comes for it is counted and dropped. A peer
     that goes on for more than :data:`MAX_LATE` does not listen.
+
+    Attributes:
+        in_doubt: Whether the peer owed an answer and has said nothing since.
     """
 
     def __init__(
@@ -120,6 +138,8 @@ class Calls:
         self._clock = clock
         self._calls: dict[int, _Call] = {}
         self._late: dict[int, IPieceTaker] = {}
+        self.in_doubt = False
+        self._unsaid: list[int] = []
         self._late_bytes: Counter[int] = Counter()
 
     def ask(self, request: Question) -> Deferred[Result]:
@@ -146,9 +166,10 @@ class Calls:
         except PeerError as error:
             return fail(error)
         timer = self._clock.callLater(patience, self._expired, request_id)
-        deferred: Deferred[Result] = Deferred(lambda _: self._give_up(request_id))
+        deferred: Deferred[Result] = Deferred(lambda _: self._cancelled(request_id))
         offset = request.offset if isinstance(request, Get) else 0
-        call = _Call(deferred, patience, timer, taker, offset)
+        at_once = isinstance(request, Locate)
+        call = _Call(deferred, patience, timer, taker, offset, at_once=at_once)
         self._calls[request_id] = call
         self._output.send(attrs.evolve(request, request_id=request_id))
         return deferred
@@ -199,10 +220,35 @@ class Calls:
         """
         self._late.clear()
         self._late_bytes.clear()
+        self._unsaid.clear()
         for request_id in list(self._calls):
             call = self._forget(request_id)
             if call is not None:
                 call.deferred.errback(error)
+
+    def forsake(self) -> None:
+        """
+        Fail what is asked of a peer in doubt, unless it was heard a moment ago: others
+        are to be asked instead.
+        """
+        silent = self._clock.seconds() - self._output.heard
+        if silent < FORSAKEN_AFTER:
+            return
+        error = PeerUnreachable(f"the peer was silent for {silent:.3g} s")
+        for request_id in list(self._calls):
+            call = self._give_up(request_id)
+            if call is not None:
+                call.deferred.errback(error)
+
+    def resume(self) -> None:
+        """
+        The peer is in doubt no longer: say what is not wanted any more of what it was
+        asked for before, and may give now.
+        """
+        self.in_doubt = False
+        unsaid, self._unsaid = self._unsaid, []
+        for request_id in unsaid:
+            self._output.send(Cancel(request_id))
 
     def _came_late(self, message: Result | Data | Fail) -> None:
         """
@@ -255,13 +301,24 @@ class Calls:
         kind = PeerUnreachable if silent else PeerError
         call.deferred.errback(kind(f"nothing came for {call.patience:g} s"))
 
-    def _give_up(self, request_id: int) -> None:
+    def _cancelled(self, request_id: int) -> None:
+        self._give_up(request_id)
+
+    def _give_up(self, request_id: int) -> _Call | None:
+        """
+        Forget a request, and tell the peer if that saves it anything: not what it
+        answers at once, and not while it gives no sign of life.
+        """
         call = self._forget(request_id)
-        if call is None:
-            return
+        if call is None or call.at_once:
+            return call
         if call.taker is not None:
             self._late[request_id] = call.taker
-        self._output.send(Cancel(request_id))
+        if self.in_doubt:
+            self._unsaid.append(request_id)
+        else:
+            self._output.send(Cancel(request_id))
+        return call
 
     def _forget(self, request_id: int) -> _Call | None:
         call = self._calls.pop(request_id, None)

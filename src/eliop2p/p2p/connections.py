@@ -77,7 +77,7 @@ class Connections:
         Give the oldest connection with a peer, one that is in doubt only when all are.
         """
         shared = [link for link in self._shared.get(node_id, ()) if link.is_open]
-        trusted = [link for link in shared if not link.in_doubt]
+        trusted = [link for link in shared if not link.calls.in_doubt]
         return next(iter(trusted or shared), None)
 
     def suspect(self, node_id: str) -> None:
@@ -85,7 +85,7 @@ class Connections:
         Note that a peer failed, unless a connection with it is beyond doubt.
         """
         connection = self.usable(node_id)
-        if connection is not None and not connection.in_doubt:
+        if connection is not None and not connection.calls.in_doubt:
             return
         now = self._clock.seconds()
         if len(self._suspects) >= _MAX_SUSPECTS:
@@ -99,7 +99,7 @@ class Connections:
         """
         self._suspects.pop(node_id, None)
         for connection in self._shared.get(node_id, ()):
-            connection.in_doubt = False
+            connection.calls.resume()
 
     def suspected(self, node_id: str) -> bool:
         """
@@ -108,5 +108,5 @@ class Connections:
         """
         connection = self.usable(node_id)
         if connection is not None:
-            return connection.in_doubt
+            return connection.calls.in_doubt
         return self._clock.seconds() < self._suspects.get(node_id, 0.0)

@@ -47,6 +47,12 @@ ANSWER_WITHIN = 0.5
 Seconds in which it must have given one, at least.
 """
 
+MOST_QUIET = 4
+"""
+How many times longer that is, at most, for a peer that has given signs of life when it
+was asked: it waits for the chunk itself.
+"""
+
 _SMOOTHING = 0.2
 
 
@@ -140,6 +146,7 @@ class Watch:
         self._filled = self._brought = sink.filled
         self._since = clock.seconds()
         self._asked_at = math.inf
+        self._longer = 1
         self._wait()
 
     def end(self) -> None:
@@ -202,9 +209,13 @@ class Watch:
         silence = self._links.silence(self._node_id)
         usual = self._usual(self._sink)
         held_back = self._links.held_back()
-        if silence < quiet(usual) or (held_back and silence < MOST_PATIENCE):
+        if now - silence >= self._asked_at:
             self._asked_at = math.inf
-        elif self._asked_at == math.inf or now - silence >= self._asked_at:
+            self._longer = min(self._longer + 1, MOST_QUIET)
+        least = quiet(usual) * self._longer
+        if silence < least or (held_back and silence < MOST_PATIENCE):
+            self._asked_at = math.inf
+        elif self._asked_at == math.inf:
             self._asked_at = now
             self._links.probe(self._node_id)
         elif now >= self._asked_at + max(ANSWER_WITHIN, usual):

@@ -49,7 +49,6 @@ class PeerConnection(Protocol):
 
     Attributes:
         calls: What is asked of the peer.
-        in_doubt: Whether the peer owed an answer and has said nothing since.
         parted: Whether either side has said goodbye.
         backlog: Bytes of messages given to the transport since it has been full.
     """
@@ -70,7 +69,6 @@ class PeerConnection(Protocol):
         ping_after: float = PING_AFTER,
     ) -> None:
         self.calls = Calls(self, clock, bandwidth)
-        self.in_doubt = False
         self.parted = False
         self.backlog = 0
         self._session = session
@@ -78,7 +76,9 @@ class PeerConnection(Protocol):
         self._requests = requests
         self._worker = worker
         self._bandwidth = bandwidth
-        self._pulse = Pulse(clock, self._ping, self._drop, ping_after)
+        self._pulse = Pulse(
+            clock, self._ping, self._drop, ping_after, lambda: self.asked + self.uploads
+        )
         self._shut = False
 
     @property
@@ -288,14 +288,15 @@ class PeerConnection(Protocol):
         """
         The peer owed an answer and said nothing at all.
         """
-        self.in_doubt = True
+        self.calls.in_doubt = True
         self._owner.doubted(self)
+        self.calls.forsake()
 
     def probe(self) -> None:
         """
         Ask for a sign of life.
         """
-        if self.is_open:
+        if self.is_open and self._pulse.asks():
             self._ping()
 
     def leave(self) -> None:
@@ -330,8 +331,8 @@ class PeerConnection(Protocol):
     def _heard(self, size: int) -> None:
         self._pulse.received()
         self._owner.bytes_received += size
-        if self.in_doubt:
-            self.in_doubt = False
+        if self.calls.in_doubt:
+            self.calls.resume()
             self._owner.trusted(self)
 
     # --- what happens ----------------------------------------------------------

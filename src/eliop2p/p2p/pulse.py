@@ -2,6 +2,7 @@
 Decides when the other side of a connection counts as dead.
 """
 
+import math
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -22,8 +23,10 @@ Seconds of silence after which a peer counts as gone although its kernel is ther
 """
 
 PING_AFTER = 10.0
+IDLE_TIMES = 3
 """
-Seconds of silence after which a peer is asked for a sign of life.
+Seconds of silence after which a peer is asked for a sign of life; and how many times
+longer that takes while neither side waits for anything.
 """
 
 PONG_TIMEOUT = 10.0
@@ -59,6 +62,7 @@ class Pulse:
         ping: Asks the peer for a sign of life.
         drop: Closes the connection, for the reason given.
         ping_after: Seconds of silence until a ping.
+        waiting: Tells for how many answers either side waits.
 
     Attributes:
         heard: When the peer last sent anything, in seconds of the clock.
@@ -70,13 +74,16 @@ class Pulse:
         ping: Callable[[], None],
         drop: Callable[[str], None],
         ping_after: float,
+        waiting: Callable[[], int],
     ) -> None:
         self.heard = clock.seconds()
         self._clock = clock
         self._ping = ping
         self._drop = drop
         self._ping_after = ping_after
+        self._waiting = waiting
         self._pinged = False
+        self._asked_at = -math.inf
         self._full_since: float | None = None
         self._midway_since: float | None = None
         self._timer: IDelayedCall | None = None
@@ -87,6 +94,16 @@ class Pulse:
         Whether the transport is full.
         """
         return self._full_since is not None
+
+    def asks(self) -> bool:
+        """
+        Tell whether the peer is to be asked for a sign of life: not when it was, and
+        has said nothing since. Note that it is.
+        """
+        if self._asked_at >= self.heard:
+            return False
+        self._asked_at = self._clock.seconds()
+        return True
 
     def connected(self) -> None:
         """
@@ -155,13 +172,16 @@ class Pulse:
             self._drop("it does not read what it is sent")
         elif _is_over(self._midway_since, now):
             self._drop("it does not finish its message")
-        elif (due := self.heard + self._ping_after) > now:
+        elif (due := self.heard + self._silence_allowed()) > now:
             # As a difference of times: one of durations may round to no time at all.
-            self._wait(due - now, self._check)
+            self._wait(min(due - now, self._ping_after), self._check)
         else:
             self._pinged = True
             self._wait(PONG_TIMEOUT, self._check_pong)
             self._ping()
+
+    def _silence_allowed(self) -> float:
+        return self._ping_after * (1 if self._waiting() else IDLE_TIMES)
 
     def _check_pong(self) -> None:
         if self._pinged:
