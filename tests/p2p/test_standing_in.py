@@ -52,6 +52,18 @@ class StandingInTests(SynchronousTestCase):
         holders = self.homes[2].swarm.directory.holders(self.chunk.id)
         self.assertEqual(holders, (holder.node_id,))
 
+    def test_first_home_stays(self) -> None:
+        """
+        Where the first home is there, and was told, nobody is told in place of another.
+        """
+        holder = self.homes[6]
+        holder.hold(self.chunk)
+        self.cluster.run(0.1)
+        holder.links.cut.add(self.homes[1].node_id)
+        holder.links.suspect(self.homes[1].node_id)
+        self.cluster.run(0.2)
+        self.assertEqual(self.homes[2].swarm.directory.holders(self.chunk.id), ())
+
     def test_gone(self) -> None:
         """
         It is told as well when the chunk is gone.

@@ -130,8 +130,8 @@ class StandingIn:
 
     def _catch_up(self, chunk_id: ChunkId, digest: Digest, told: set[str]) -> None:
         homes = self.of(chunk_id)
-        if homes[:1] == tuple(told):
-            return  # It knows of enough other holders, so that no further home need.
+        if homes[0] in told:
+            return  # Where it is lost, too, those next in rank are told then.
         for home in homes:
             if home not in told:
                 told.add(home)
