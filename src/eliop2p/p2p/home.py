@@ -65,7 +65,7 @@ class ChunkHome:
         directory: The table.
         clock: The time.
         budget: What may be read of the store, and is lent with leases.
-        slow_nodes: Who is sent nobody, for want of others apart.
+        spared: Who is sent nobody, for want of others apart.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ChunkHome:
         directory: Directory,
         clock: IReactorTime,
         budget: StoreBudget,
-        slow_nodes: Container[str] = (),
+        spared: Container[str],
     ) -> None:
         self._node_id = node_id
         self._membership = membership
@@ -85,7 +85,7 @@ class ChunkHome:
         self._directory = directory
         self._clock = clock
         self._budget = budget
-        self._slow_nodes = slow_nodes
+        self._spared = spared
         self._heat = Heat()
         self._lacking = _Lacking()
         self._links: IPeerLinks | None = None
@@ -127,7 +127,7 @@ class ChunkHome:
         before = self._homes_before(request.chunk_id)
         early = self._stands_in_early(request, before, now)
         located = self._directory.locate(
-            node_id, request, self._alive, now, before, slow=self._slow_nodes
+            node_id, request, self._alive, now, before, slow=self._spared
         )
         if located.verdict is Verdict.LEASE and early:
             self._directory.take_back(request.chunk_id)

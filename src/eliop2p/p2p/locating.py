@@ -10,15 +10,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
 
-from eliop2p.base.errors import PeerError, PeerUnreachable
+from eliop2p.base.errors import PeerError
 from eliop2p.interfaces import IChunkSink, IMembership, IPeerLinks
 from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.home import ChunkHome
-from eliop2p.p2p.pace import ANSWER_WITHIN, MOST_PATIENCE
+from eliop2p.p2p.pace import ANSWER_WITHIN, MOST_PATIENCE, QUIET
 from eliop2p.p2p.patience import OTHER_HOME_AFTER, patience_with_home
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
+from eliop2p.p2p.sentry import Sentry
+from eliop2p.p2p.vigil import Vigil
 from eliop2p.wire.cluster_events import Inlined
 from eliop2p.wire.events import MAX_HOLDERS, Holder, Locate, Located, Verdict
 
@@ -79,6 +81,12 @@ class Search:
         Whether somebody is there to be asked who was not yet.
         """
         return bool(self._left)
+
+    def others(self) -> tuple[str, ...]:
+        """
+        Name those who may be asked yet.
+        """
+        return tuple(home.node_id for home in (*self._left, *self._reserve))
 
     def may_pass_over(self, home: PeerInfo) -> bool:
         """
@@ -178,6 +186,7 @@ class Locator:
         scores: How peers have done.
         clock: For time limits.
         downlink: What is on its way to this node.
+        sentry: Finds out who else is silent when a home is.
 
     Attributes:
         messages: Questions sent to other nodes.
@@ -194,6 +203,7 @@ class Locator:
         scores: PeerScores,
         clock: IReactorTime,
         downlink: Downlink,
+        sentry: Sentry,
     ) -> None:
         self.messages = 0
         self._node_id = node_id
@@ -204,6 +214,7 @@ class Locator:
         self._scores = scores
         self._clock = clock
         self._downlink = downlink
+        self._sentry = sentry
 
     async def locate(
         self, request: Locate, useless: Iterable[str] = ()
@@ -228,10 +239,7 @@ class Locator:
             (*useless, *sorted(lost)),
         )
         while (home := search.next() or search.again()) is not None:
-            patience = None
-            if search.may_pass_over(home):
-                failed = self._scores.suspect(home.node_id, self._clock.seconds())
-                patience = patience_with_home(self._downlink.delay(), failed=failed)
+            patience = self._patience_with(home, search)
             located = await self._search_at(home, request, search, patience)
             if located is not None:
                 return located, search
@@ -239,6 +247,17 @@ class Locator:
                 ranked = self._homes.reachable(request.chunk_id, peers, self._reachable)
                 search.stand_in(peers[home] for home in ranked)
         return self._home.locate(self._node_id, request, final=True), search
+
+    def _patience_with(self, home: PeerInfo, search: Search) -> float | None:
+        """
+        Tell for how many seconds a home is waited for; None where it is the only one.
+        """
+        if not search.may_pass_over(home):
+            return None
+        node_id = home.node_id
+        failed = self._scores.suspect(node_id, self._clock.seconds())
+        failed = failed or self._sentry.silent(node_id)
+        return patience_with_home(self._downlink.delay(), failed=failed)
 
     async def hear(self, sink: IChunkSink, rejected: tuple[str, ...] = ()) -> Located:
         """
@@ -276,12 +295,18 @@ class Locator:
         """
         Ask one home, unless it sends the asker on.
         """
-        rejected = dict.fromkeys((*search.failed, *request.rejected))
+        known = (*search.failed, *request.rejected, *self._sentry.lost)
+        rejected = dict.fromkeys(known)
         request = attrs.evolve(request, rejected=tuple(rejected)[:MAX_HOLDERS])
         if home.node_id == self._node_id:
             located = self._home.locate(self._node_id, request)
         else:
-            answer = await self._ask(home, request, seconds)
+            look = self._clock.callLater(QUIET, self._sentry.ask, search.others())
+            try:
+                answer = await self._ask(home, request, seconds)
+            finally:
+                if look.active():
+                    look.cancel()
             if answer is None:
                 search.missed(home, late=self._links.starved(home.node_id))
                 return None
@@ -321,54 +346,13 @@ class Locator:
         Wait for the only home that is left as long as it gives signs of life.
         """
         within = max(ANSWER_WITHIN, min(self._downlink.delay(), MOST_PATIENCE))
-        vigil = _Vigil(self._links, self._clock, node_id, asking, within=within)
+        alarmed = self._sentry.alarmed
+        vigil = Vigil(
+            self._links,
+            self._clock,
+            node_id,
+            asking,
+            after=QUIET if alarmed else OTHER_HOME_AFTER,
+            within=within,
+        )
         asking.addBoth(vigil.end)
-
-
-class _Vigil:
-    """
-    Ends a question when the peer that it was put to gives no sign of life.
-    """
-
-    def __init__(
-        self,
-        links: IPeerLinks,
-        clock: IReactorTime,
-        node_id: str,
-        asking: Deferred[Any],
-        *,
-        within: float,
-    ) -> None:
-        self._silent = False
-        self._links = links
-        self._clock = clock
-        self._node_id = node_id
-        self._asking = asking
-        self._within = within
-        self._call = clock.callLater(OTHER_HOME_AFTER, self._probe)
-
-    def end(self, result: object) -> object:
-        """
-        The question has ended.
-
-        Raises:
-            PeerUnreachable: The peer was silent.
-        """
-        if self._call.active():
-            self._call.cancel()
-        if self._silent:
-            raise PeerUnreachable(f"{self._node_id} gave no sign of life")
-        return result
-
-    def _probe(self) -> None:
-        self._links.probe(self._node_id)
-        self._call = self._clock.callLater(self._within, self._judge)
-
-    def _judge(self) -> None:
-        silent = self._links.silence(self._node_id) >= self._within
-        if silent and not self._links.held_back():
-            self._silent = True
-            self._links.doubt(self._node_id)
-            self._asking.cancel()
-        else:
-            self._call = self._clock.callLater(OTHER_HOME_AFTER, self._probe)

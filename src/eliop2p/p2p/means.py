@@ -3,6 +3,7 @@ What all pursuits of a node share.
 """
 
 import random
+from collections.abc import Container
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -18,7 +19,6 @@ from eliop2p.p2p.locating import Locator
 from eliop2p.p2p.peer_gets import PeerGets
 from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.selection import PeerScores
-from eliop2p.p2p.speed import SlowNodes
 from eliop2p.p2p.store_pace import StorePace
 
 
@@ -35,7 +35,7 @@ class Means:
         downlink: What is on its way to this node.
         precedence: Says what comes first on a slow link.
         store_pace: How long the store takes to begin.
-        slow_nodes: Peers that are asked only for want of others.
+        spared: Peers that are asked only for want of others.
         hedges: Says when a second peer is asked.
         scores: How peers have done.
         standings: Told how far this node is with each chunk.
@@ -55,7 +55,7 @@ class Means:
     downlink: Downlink
     precedence: Precedence
     store_pace: StorePace
-    slow_nodes: SlowNodes
+    spared: Container[str]
     hedges: Hedges
     scores: PeerScores
     standings: Standings

@@ -222,7 +222,7 @@ class Pursuit:
 
     def _choose(self, holders: tuple[Holder, ...]) -> tuple[tuple[Holder, str], ...]:
         means = self._means
-        fast = tuple(each for each in holders if each.node_id not in means.slow_nodes)
+        fast = tuple(each for each in holders if each.node_id not in means.spared)
         return choose(
             fast or holders,
             means.scores,

@@ -24,6 +24,7 @@ from eliop2p.p2p.gossip_service import Gossip
 from eliop2p.p2p.home import ChunkHome
 from eliop2p.p2p.objects import ObjectHome
 from eliop2p.p2p.open_upload import OpenUpload
+from eliop2p.p2p.sentry import Sentry
 from eliop2p.p2p.speed import Speed
 from eliop2p.wire.cluster_events import (
     MAX_INLINED,
@@ -71,6 +72,7 @@ class PeerRequests:
         home: This node as a home of chunks.
         objects: This node as a home of objects.
         standings: How far this node is with chunks that it is getting.
+        sentry: Told whom askers could not reach.
         speed: Tells whether this node is slow, and hears how fast others are.
         upload_slots: How many uploads may be under way; one peer gets half of them.
 
@@ -85,7 +87,9 @@ class PeerRequests:
         home: ChunkHome,
         objects: ObjectHome,
         standings: Standings,
+        sentry: Sentry,
         speed: Speed,
+        *,
         upload_slots: int = 16,
     ) -> None:
         self.gossip: Gossip | None = None
@@ -94,6 +98,7 @@ class PeerRequests:
         self._home = home
         self._objects = objects
         self._standings = standings
+        self._sentry = sentry
         self._speed = speed
         speed.watch(self._turn_away)
         self._arriving: dict[ChunkId, list[OpenUpload]] = {}
@@ -133,6 +138,7 @@ class PeerRequests:
         """
         Answer as a home, or say who is one.
         """
+        self._sentry.told(node_id, request.rejected)
         return self._home.locate(node_id, request)
 
     def inlined(self, request: Locate) -> Inlined | None:

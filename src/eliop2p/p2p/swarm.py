@@ -20,6 +20,7 @@ from eliop2p.net.store_budget import StoreBudget
 from eliop2p.p2p.attach import Standings
 from eliop2p.p2p.catalog import Catalog
 from eliop2p.p2p.directory import Directory
+from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.gossip import Beliefs
 from eliop2p.p2p.gossip_service import Gossip, GossipedMembers
 from eliop2p.p2p.home import ChunkHome
@@ -28,6 +29,7 @@ from eliop2p.p2p.objects import ObjectDirectory, ObjectHome
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.requests import PeerRequests
 from eliop2p.p2p.selectors import find_selector
+from eliop2p.p2p.sentry import Sentry, Spared
 from eliop2p.p2p.speed import Speed
 from eliop2p.p2p.tallies import Tallies
 from eliop2p.p2p.transfer_manager import TransferManager
@@ -78,6 +80,8 @@ class Swarm:
         homes, standings = Homes(), Standings()
         asks = random.Random(f"speed {node_id}")  # noqa: S311  # Nobody's safety depends on it.
         self.speed = speed = Speed(node_id, membership, clock=clock, rng=asks)
+        downlink = Downlink(clock, speed)
+        sentry = Sentry(node_id, membership, clock=clock, delay=downlink.delay)
         self._standings = standings
         self._node_id, self._membership, self._homes = node_id, membership, homes
         self.directory = Directory(rng.getrandbits(31), selection_k)
@@ -88,16 +92,22 @@ class Swarm:
             directory=self.directory,
             clock=clock,
             budget=budget,
-            slow_nodes=speed.slow_nodes,
+            spared=Spared(speed.slow_nodes, sentry.silent),
         )
         self._home = home
         self._object_home = ObjectHome(ObjectTable(), clock)
         self.requests = PeerRequests(
-            home, self._object_home, standings, speed, upload_slots
+            home,
+            self._object_home,
+            standings,
+            sentry,
+            speed,
+            upload_slots=upload_slots,
         )
         self.links = make_links(self.requests)
         home.connect(self.links)
         speed.connect(self.links)
+        sentry.connect(self.links)
         self.requests.connect(self.links)
         self.transfers = TransferManager(
             node_id,
@@ -112,6 +122,8 @@ class Swarm:
             selector=find_selector(selection),
             budget=budget,
             speed=speed,
+            downlink=downlink,
+            sentry=sentry,
         )
         self._budget = budget
         self._divide(membership.current())

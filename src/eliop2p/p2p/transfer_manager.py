@@ -34,6 +34,7 @@ from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.pursuit import Pursuit
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
+from eliop2p.p2p.sentry import Sentry, Spared
 from eliop2p.p2p.speed import Speed
 from eliop2p.p2p.store_pace import StorePace
 
@@ -56,6 +57,8 @@ class TransferManager:
         selector: Says in which order they are.
         budget: What may be read of the store; more with a lease.
         speed: Tells whether this node is slow, and which peers are.
+        downlink: What is on its way to this node.
+        sentry: Finds out which peers are silent.
 
     Attributes:
         counters: What has happened.
@@ -79,6 +82,8 @@ class TransferManager:
         selector: IPeerSelector,
         budget: StoreBudget,
         speed: Speed,
+        downlink: Downlink,
+        sentry: Sentry,
     ) -> None:
         self.counters = TransferCounters()
         self.scores = PeerScores()
@@ -92,11 +97,10 @@ class TransferManager:
             node_id, membership, homes, links=links, home=home, clock=clock
         )
         self.opened = self._opened.note
-        downlink = Downlink(clock, speed)
         store_pace = StorePace(clock, downlink.came)
         precedence = Precedence(clock, lambda: speed.is_slow)
         speed.watch(precedence.changed)
-        self._speed = speed
+        self._speed, self._sentry = speed, sentry
         self._locator = Locator(
             node_id,
             membership,
@@ -106,6 +110,7 @@ class TransferManager:
             scores=self.scores,
             clock=clock,
             downlink=downlink,
+            sentry=sentry,
         )
         self._means = Means(
             node_id=node_id,
@@ -125,7 +130,7 @@ class TransferManager:
             downlink=downlink,
             precedence=precedence,
             store_pace=store_pace,
-            slow_nodes=speed.slow_nodes,
+            spared=Spared(speed.slow_nodes, sentry.silent),
             hedges=self.hedges,
             scores=self.scores,
             standings=standings,
@@ -158,6 +163,7 @@ class TransferManager:
         self._announcements.stop()
         self._opened.stop()
         self._speed.stop()
+        self._sentry.stop()
 
     def announce(self, chunk_id: ChunkId, digest: Digest) -> None:
         """
