@@ -54,6 +54,7 @@ from eliop2p.p2p.peer_gets import PeerGets, Wanted
 from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.p2p.speed import Speed
+from eliop2p.p2p.store_pace import StorePace
 from eliop2p.p2p.swarm import Swarm
 from eliop2p.wire.events import Holder
 
@@ -169,12 +170,14 @@ def take_links(port: int) -> None:
     Get every chunk as a node does.
     """
     node, peer = Node("taker"), PeerInfo("giver", "127.0.0.1", port)
+    downlink = Downlink(reactor, node.speed)
     gets = PeerGets(
         node.links,
         PeerScores(),
         reactor,
-        downlink=Downlink(reactor, node.speed),
+        downlink=downlink,
         precedence=Precedence(reactor, lambda: node.speed.is_slow),
+        store_pace=StorePace(reactor, downlink.came),
         received=lambda _: None,
     )
     numbers = iter([*range(COUNT)] * TIMES)

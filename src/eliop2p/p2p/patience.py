@@ -78,7 +78,9 @@ def patience_with_all(first_byte: float, *, can_read: bool) -> float:
             waiting, more requests are no remedy.
         can_read: Whether it can be read.
     """
-    return min(max(LAST_RESORT_AFTER, 3 * first_byte), PATIENCE) if can_read else PATIENCE
+    if not can_read:
+        return PATIENCE
+    return min(max(LAST_RESORT_AFTER, 3 * first_byte), PATIENCE)
 
 
 class Patience:

@@ -260,8 +260,8 @@ class PeerGets:
 
     def _upstream(self) -> float:
         """
-        Tell for how many seconds a peer that is receiving a chunk may have to wait for it:
-        perhaps it comes from the store.
+        Tell for how many seconds a peer that is receiving a chunk may have to wait for
+        it: perhaps it comes from the store.
         """
         return self._store_pace.seconds
 

@@ -20,9 +20,9 @@ class StorePace:
     """
     How long this node's own reads of the store wait for their first bytes.
 
-    A peer that reads a chunk from a store that is slow for everybody has nothing to pass
-    on for as long. Whoever took it for stalled would read the store once more, and make
-    it slower still.
+    A peer that reads a chunk from a store that is slow for everybody has nothing to
+    pass on for as long. Whoever took it for stalled would read the store once more, and
+    make it slower still.
 
     Args:
         clock: The time.
