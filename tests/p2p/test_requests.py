@@ -147,19 +147,19 @@ class UploadTests(SynchronousTestCase):
         self.assertEqual(self.requests.uploads, 0)
         self.assertEqual(self.standings._watchers, {})
 
-    def become_slow(self) -> None:
+    def become_slow(self, node_id: str = "") -> None:
         """
-        Let the node find that its link is slow.
+        Let the node find that its link, or another's, is slow.
         """
         speed = self.node.swarm.speed
-        speed.slow_nodes.note(self.node.node_id, slow=True)
+        speed.slow_nodes.note(node_id or self.node.node_id, slow=True)
         for changed in speed._watchers:
             changed()
 
     def test_slow_and_receiving(self) -> None:
         """
         A slow node passes on nothing that it is only receiving, not what it has of it
-        either; what it holds is not concerned.
+        either; what it holds it gives to one peer at a time.
         """
         self.standings.join(self.arriving.id, 5)
         self.flight.write(0, b"x" * 100)
@@ -173,6 +173,8 @@ class UploadTests(SynchronousTestCase):
         self.failureResultOf(reading.read(0, 100), PeerBehind)
         self.failureResultOf(self.open(self.arriving.id, 0, 9), PeerBusy)
         self.successResultOf(held.read(0, 100))
+        self.failureResultOf(self.open(self.held.id), PeerBusy)
+        held.close()
         self.successResultOf(self.open(self.held.id))
         for one in (waiting, reading):
             one.close()
@@ -196,6 +198,26 @@ class UploadTests(SynchronousTestCase):
         for one in (behind, ahead):
             one.close()
         self.successResultOf(self.open(self.arriving.id, 10))
+
+    def test_slow_among_slow(self) -> None:
+        """
+        It passes it on to none that is slow, too, for who waits for that one would wait
+        longer.
+        """
+        self.standings.read_store(self.arriving.id)
+        self.flight.write(0, b"x" * 100)
+        slow = self.successResultOf(self.open(self.arriving.id, 20, peer="slow"))
+        fast = self.successResultOf(self.open(self.arriving.id, 10, peer="fast"))
+        self.become_slow("slow")
+        self.become_slow()
+        self.failureResultOf(slow.read(20, 1), PeerBehind)
+        self.assertEqual(self.successResultOf(fast.read(10, 1)), b"x")
+        for one in (slow, fast):
+            one.close()
+        self.failureResultOf(self.open(self.arriving.id, 10, peer="slow"), PeerBusy)
+        later = self.successResultOf(self.open(self.arriving.id, 10, peer="late"))
+        self.become_slow("late")
+        self.failureResultOf(later.read(10, 1), PeerBehind)
 
     def test_failures_free_slots(self) -> None:
         """

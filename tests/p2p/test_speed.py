@@ -3,6 +3,7 @@ Tests for :mod:`eliop2p.p2p.speed`.
 """
 
 import random
+from collections.abc import Callable
 
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
@@ -11,11 +12,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.speed import (
     BUSY,
+    CONFIRM,
     FRESH,
     LEAST_KNOWN,
+    LONGEST_SPAN,
     MAX_SLOW,
     MOST_KNOWN,
     PAUSES,
+    PIECES,
+    RECENT,
     SAY_AGAIN,
     SLOW_FOR,
     SPAN,
@@ -43,8 +48,10 @@ class MeterTests(SynchronousTestCase):
 
     def come(self, size: int) -> None:
         """
-        Let a span pass in which bytes come.
+        Let a span pass in which bytes come, in as many pieces as it takes.
         """
+        for _ in range(PIECES - 1):
+            self.meter.came(0)
         self.clock.advance(SPAN)
         self.meter.came(size)
 
@@ -58,6 +65,16 @@ class MeterTests(SynchronousTestCase):
         for size, best in ((900, 1000), (500, 1000), (400, 500), (0, 400), (0, 0)):
             self.come(size)
             self.assertAlmostEqual(self.meter.rate, best / SPAN)
+
+    def test_few_pieces(self) -> None:
+        """
+        While few pieces come, the rate is measured over a longer time.
+        """
+        for _ in range(round(LONGEST_SPAN / SPAN)):
+            self.assertEqual(self.meter.rate, 0.0)
+            self.clock.advance(SPAN)
+            self.meter.came(1000)
+        self.assertAlmostEqual(self.meter.rate, 1000 / SPAN)
 
     def test_idle(self) -> None:
         """
@@ -106,11 +123,15 @@ class DecisionTests(SynchronousTestCase):
 class TellingLinks(FakeLinks):
     """
     Links to everybody, that remember what was told.
+
+    Attributes:
+        answer: Called with whom this node asked; nobody answers when it is not given.
     """
 
     def __init__(self, cluster: Cluster, node_id: str) -> None:
         super().__init__(cluster, node_id)
         self.messages: list[tuple[str, Rate]] = []
+        self.answer: Callable[[str], None] | None = None
 
     def tell(self, peer: PeerInfo, message: object) -> None:
         """
@@ -118,6 +139,8 @@ class TellingLinks(FakeLinks):
         """
         assert isinstance(message, Rate)
         self.messages.append((peer.node_id, message))
+        if message.wanted and self.answer is not None:
+            self._cluster.clock.callLater(0.001, self.answer, peer.node_id)
 
     def take(self) -> list[tuple[str, Rate]]:
         """
@@ -154,10 +177,10 @@ class SpeedTests(SynchronousTestCase):
         """
         Receive for a while.
         """
-        steps = round(seconds / 0.01)
+        steps = round(seconds / 0.002)
         for _ in range(steps):
             self.clock.advance(seconds / steps)
-            self.speed.meter.came(round(rate * 0.01))
+            self.speed.meter.came(round(rate * 0.002))
 
     def hear(
         self, rate: int, *, count: int = LEAST_KNOWN, wanted: bool = False
@@ -168,9 +191,20 @@ class SpeedTests(SynchronousTestCase):
         for name in self.names[1 : 1 + count]:
             self.speed.heard(name, Rate(rate, wanted, slow=False))
 
+    def answer(self, rate: int) -> None:
+        """
+        Let others say how fast they are whenever they are asked.
+        """
+
+        def say(node_id: str) -> None:
+            self.speed.heard(node_id, Rate(rate, wanted=False, slow=False))
+
+        self.links.answer = say
+
     def test_asks(self) -> None:
         """
-        Who receives asks some others, and not again when it is as fast as they are.
+        Who receives asks some others, and when it is as fast as they are again only
+        after it has received for much longer.
         """
         self.pass_time(PAUSES[0] + 0.01)
         asked = self.links.take()
@@ -178,8 +212,10 @@ class SpeedTests(SynchronousTestCase):
         self.assertNotIn(self.me, {name for name, _ in asked})
         self.assertTrue(all(message.wanted for _, message in asked))
         self.hear(1200)
-        self.pass_time(1.0)
+        self.pass_time(2 * PAUSES[0])
         self.assertEqual((self.links.take(), self.changes), ([], []))
+        self.pass_time(PAUSES[0])
+        self.assertEqual(len(self.links.take()), LEAST_KNOWN)
 
     def test_answers(self) -> None:
         """
@@ -193,7 +229,7 @@ class SpeedTests(SynchronousTestCase):
         told = [(name, message.wanted) for name, message in self.links.messages]
         self.assertEqual(told, [(self.names[1], False)] * 2)
         rates = [message.rate for _, message in self.links.take()]
-        self.assertAlmostEqual(rates[0], 1000, delta=250)
+        self.assertTrue(750 < rates[0] < 1250)
         self.assertEqual(rates[1], 0)
 
     def test_slow(self) -> None:
@@ -213,15 +249,78 @@ class SpeedTests(SynchronousTestCase):
         told = self.links.take()[-5:]
         self.assertEqual({name for name, _ in told}, set(self.names[1:]))
         self.assertTrue(all(message.slow for _, message in told))
-        self.hear(9000)
+        self.answer(9000)
         while self.clock.seconds() < SAY_AGAIN + 2:
             self.pass_time(FRESH / 2)
-            self.hear(9000)
         again = [name for name, message in self.links.take() if not message.wanted]
         self.assertEqual(len(again), 5)
-        self.pass_time(2.0, rate=9000.0)
+        self.pass_time(4.0, rate=9000.0)
         self.assertEqual(self.changes, [True, False])
-        self.assertFalse(any(message.slow for _, message in self.links.take()[-5:]))
+        left = [message for _, message in self.links.take() if not message.wanted]
+        self.assertEqual([message.slow for message in left], [False] * 5)
+
+    def become_slow(self) -> None:
+        """
+        Let it find out.
+        """
+        self.pass_time(PAUSES[0] + 0.01)
+        self.hear(9000)
+        self.pass_time(PAUSES[1])
+        self.assertTrue(self.speed.is_slow)
+        self.links.take()
+
+    def test_stays_slow(self) -> None:
+        """
+        Who is slow stays so while nothing comes, and asks anew before it takes itself
+        for fast.
+        """
+        self.become_slow()
+        self.clock.pump([0.1] * 10)
+        self.links.take()
+        self.assertEqual(self.changes, [True])
+        self.answer(1000)
+        self.pass_time(4.0)
+        asked = [message.wanted for _, message in self.links.take()]
+        self.assertEqual((any(asked), self.changes), (True, [True, False]))
+
+    def test_recent(self) -> None:
+        """
+        What others said a moment ago says nothing of how fast they are now, and who
+        seems to be slow looks again soon.
+        """
+        self.pass_time(2.0, rate=9000.0)
+        self.hear(9000)
+        self.pass_time(RECENT, rate=9000.0)
+        self.pass_time(2.0)
+        self.assertEqual(self.changes, [])
+        self.answer(9000)
+        self.links.take()
+        while not any(message.wanted for _, message in self.links.take()):
+            self.pass_time(0.01)
+        self.pass_time(CONFIRM + 0.02)
+        self.assertEqual(self.changes, [True])
+
+    def test_met(self) -> None:
+        """
+        A slow node tells each peer that comes to it once, and those to whom it has said
+        so not again.
+        """
+        self.speed.met("stranger")
+        self.assertEqual(self.links.take(), [])
+        self.become_slow()
+        for name in ("stranger", self.names[1], "stranger"):
+            self.speed.met(name)
+        told = [(name, message.slow) for name, message in self.links.take()]
+        self.assertEqual(told, [("stranger", True)])
+
+    def test_others(self) -> None:
+        """
+        Watchers hear of it when a peer says that it is slow, once, and when it says
+        that it no longer is.
+        """
+        for slow in (False, True, True, False):
+            self.speed.heard(self.names[1], Rate(0, wanted=False, slow=slow))
+        self.assertEqual(len(self.changes), 2)
 
     def test_not_for_sources(self) -> None:
         """

@@ -2,6 +2,8 @@
 Tests for transfers whose homes fail, and for what is resumed.
 """
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -11,8 +13,10 @@ from eliop2p.interfaces import (
     IChunkSink,
 )
 from eliop2p.model.chunk import Chunk
+from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.attach import Standing
 from eliop2p.p2p.rendezvous import ranked
+from eliop2p.wire.rules import Question
 from tests.p2p.fault_case import FaultCase
 from tests.p2p.tiny_cluster import Cluster, FakeOrigin, Node
 from tests.p2p.tiny_parts import (
@@ -55,6 +59,32 @@ class HomeFaultTests(FaultCase):
         self.cluster.run(2)
         self.assertEqual(self.successResultOf(fetching).source, "peer")
         self.assertEqual(self.cluster.store.reads, [])
+
+    def test_slow_home(self) -> None:
+        """
+        A home that says that it is slow is asked last, and still about what the others
+        know nothing of; the chunk is read once.
+        """
+        first, asker, *_ = self.others
+        for node in self.cluster:
+            node.swarm.speed.slow_nodes.note(self.home.node_id, slow=True)
+        asked: list[str] = []
+        ask = asker.links.ask
+
+        def noted(peer: PeerInfo, request: Question) -> "Deferred[Any]":
+            asked.append(peer.node_id)
+            return ask(peer, request)
+
+        self.patch(asker.links, "ask", noted)
+        fetching = asker.fetch(self.chunk)
+        self.cluster.run(2)
+        self.assertEqual(self.successResultOf(fetching).source, "origin")
+        homes = [self.second.node_id, self.home.node_id]
+        self.assertEqual(asked[:2], homes)
+        fetching = first.fetch(self.chunk)
+        self.cluster.run(2)
+        self.assertEqual(self.successResultOf(fetching).source, "peer")
+        self.assertEqual(len(self.cluster.store.reads), 1)
 
     def test_new_homes_learn(self) -> None:
         """

@@ -2,7 +2,7 @@
 Asks the homes of a chunk where to get it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import attrs
@@ -187,6 +187,7 @@ class Locator:
         clock: For time limits.
         downlink: What is on its way to this node.
         sentry: Finds out who else is silent when a home is.
+        slow_nodes: Homes that are asked after others, which may know enough.
 
     Attributes:
         messages: Questions sent to other nodes.
@@ -204,6 +205,7 @@ class Locator:
         clock: IReactorTime,
         downlink: Downlink,
         sentry: Sentry,
+        slow_nodes: Container[str] = (),
     ) -> None:
         self.messages = 0
         self._node_id = node_id
@@ -215,6 +217,7 @@ class Locator:
         self._clock = clock
         self._downlink = downlink
         self._sentry = sentry
+        self._slow_nodes = slow_nodes
 
     async def locate(
         self, request: Locate, useless: Iterable[str] = ()
@@ -231,7 +234,8 @@ class Locator:
         """
         peers = self._membership.current().peers
         ranked = self._homes.reachable(request.chunk_id, peers, self._reachable)
-        homes, reserve = ranked[: self._homes.replicas], ranked[self._homes.replicas :]
+        replicas = self._homes.replicas
+        homes, reserve = sorted(ranked[:replicas], key=self._is_slow), ranked[replicas:]
         lost = set(self._homes.ranked(request.chunk_id, peers)) - set(ranked)
         search = Search(
             [peers[home] for home in homes],
@@ -265,6 +269,9 @@ class Locator:
         """
         request = Locate(0, sink.chunk.id, sink.filled, False, rejected)
         return (await self.locate(request))[0]
+
+    def _is_slow(self, node_id: str) -> bool:
+        return node_id != self._node_id and node_id in self._slow_nodes
 
     def _reachable(self, node_id: str) -> bool:
         return node_id == self._node_id or self._links.reachable(node_id)

@@ -101,7 +101,7 @@ class PeerRequests:
         self._sentry = sentry
         self._speed = speed
         speed.watch(self._turn_away)
-        self._arriving: dict[ChunkId, list[OpenUpload]] = {}
+        self._arriving: dict[ChunkId, list[tuple[str, OpenUpload]]] = {}
         self._upload_slots = upload_slots
         self._chunks: ILocalChunks | None = None
         self._uploads: Counter[str | ChunkId] = Counter()
@@ -139,6 +139,7 @@ class PeerRequests:
         Answer as a home, or say who is one.
         """
         self._sentry.told(node_id, request.rejected)
+        self._speed.met(node_id)
         return self._home.locate(node_id, request)
 
     def inlined(self, request: Locate) -> Inlined | None:
@@ -266,9 +267,10 @@ class PeerRequests:
         self._objects.lost(node_id)
 
     async def _open(self, node_id: str, request: Get) -> IChunkReading:
+        self._speed.met(node_id)
         release = self._take_slot(node_id, request.chunk_id)
         try:
-            reading = await self._open_local(request)
+            reading = await self._open_local(node_id, request)
         except BaseException:
             release()
             raise
@@ -276,20 +278,21 @@ class PeerRequests:
         upload.position = request.offset
         if reading.digest is None:
             watching = self._standings.watch(request.chunk_id, upload.stall)
-            upload.at_end += watching, self._note_arriving(request.chunk_id, upload)
+            forgetting = self._note_arriving(request.chunk_id, node_id, upload)
+            upload.at_end += watching, forgetting
         return upload
 
     def _note_arriving(
-        self, chunk_id: ChunkId, upload: OpenUpload
+        self, chunk_id: ChunkId, node_id: str, upload: OpenUpload
     ) -> Callable[[], None]:
         """
         Remember an upload of a chunk that is arriving, until that is ended.
         """
         uploads = self._arriving.setdefault(chunk_id, [])
-        uploads.append(upload)
+        uploads.append((node_id, upload))
 
         def end() -> None:
-            uploads.remove(upload)
+            uploads.remove((node_id, upload))
             if not uploads:
                 del self._arriving[chunk_id]
 
@@ -297,32 +300,38 @@ class PeerRequests:
 
     def _turn_away(self) -> None:
         """
-        On a slow link, pass on only what is read from the store, and that to one node,
-        the one that is furthest: others may get it from there.
+        On a slow link, pass on only what is read from the store, and that to one fast
+        node, the one that is furthest: others may get it from there.
         """
         if not self._speed.is_slow:
             return
         for chunk_id, uploads in tuple(self._arriving.items()):
-            far = sorted(uploads, key=lambda upload: -upload.position)
-            first = int(self._standings.of(chunk_id).reads_store)
-            for upload in far[first:]:
-                upload.turn_away()
+            chosen = None
+            if self._standings.of(chunk_id).reads_store:
+                slow = self._speed.slow_nodes
+                fast = (upload for node_id, upload in uploads if node_id not in slow)
+                chosen = max(fast, key=lambda each: each.position, default=None)
+            for _, upload in tuple(uploads):
+                if upload is not chosen:
+                    upload.turn_away()
 
-    def _may_pass_on(self, chunk_id: ChunkId) -> bool:
+    def _may_pass_on(self, chunk_id: ChunkId, node_id: str) -> bool:
         """
-        Tell whether a chunk that is arriving here is passed on.
+        Tell whether a chunk that is arriving here is passed on to a node.
         """
         if not self._speed.is_slow:
             return True
         reads = self._standings.of(chunk_id).reads_store
-        return reads and chunk_id not in self._arriving
+        taken = chunk_id in self._arriving or node_id in self._speed.slow_nodes
+        return reads and not taken
 
     def _take_slot(self, node_id: str, chunk_id: ChunkId) -> Callable[[], None]:
         mine, uploads = self._uploads[node_id], self.uploads
         if uploads >= self._upload_slots or 2 * mine >= self._upload_slots:
             raise PeerBusy(f"{uploads} uploads are under way, {mine} to you")
         share = max(len(self._standings), LEAST_SHARE)
-        if uploads >= share and self._children[chunk_id]:
+        crowded = uploads >= share or self._speed.is_slow
+        if crowded and self._children[chunk_id]:
             raise PeerBusy(f"{uploads} uploads are under way, one of this chunk")
         return self._take(node_id, chunk_id)
 
@@ -345,13 +354,14 @@ class PeerRequests:
         self._slots.setdefault(node_id, {})[release] = True
         return release
 
-    async def _open_local(self, request: Get) -> IChunkReading:
+    async def _open_local(self, node_id: str, request: Get) -> IChunkReading:
         if self._chunks is None:
             raise PeerMissing("this node is only starting")
         reading = await self._chunks.open_local(request.chunk_id)
         if reading is None:
             raise PeerMissing("the chunk is not here")
-        if reading.digest is None and not self._may_pass_on(request.chunk_id):
+        passed_on = self._may_pass_on(request.chunk_id, node_id)
+        if reading.digest is None and not passed_on:
             reading.close()
             raise PeerBusy("this node's link is slow")
         if not self._may_serve(reading, request):

@@ -40,20 +40,36 @@ slow sources.
 """
 
 FRESH = 5.0
+FRESH_PART = 2 / 3
+RECENT = 0.15
+"""
+For how many seconds others are not asked anew after they have said how fast they are,
+and for which part of the time for which chunks have been coming: rates differ most at
+the start. And for how many seconds a rate may be compared: a moment later all may be
+faster, or slower.
+"""
+
+CONFIRM = 0.05
+"""
+Seconds after which a node that seems to be slow looks again.
+"""
+
 SLOW_FOR = 60.0
 SAY_AGAIN = 25.0
 """
-Seconds for which what was heard counts: rates, and that a node is slow; and after how
-many a slow node says so again.
+Seconds for which it counts that a node is slow, and after which it says so again.
 """
 
-SPAN = 0.05
+SPAN = 0.025
+LONGEST_SPAN = 0.1
+PIECES = 8
 """
-Seconds over which the rate of what comes is measured; the better of the last two
-counts.
+Seconds over which the rate of what comes is measured, at least and at most; and how
+many pieces must have come before the longest time is over. The better of the last two
+spans counts.
 """
 
-PAUSES = (0.08, 0.05, 0.1, 0.1, 0.2, 0.4, 0.8, 1.6)
+PAUSES = (0.06, *[0.025] * 4, *[0.05] * 4, *[0.1] * 4, 0.2, 0.4, 0.8, 1.6)
 """
 Seconds from the first chunk that is asked for to the first look, and from each look to
 the next; the last one holds for all that follow.
@@ -66,8 +82,10 @@ and who is slow stays so.
 """
 
 MAX_SLOW = 1024
+MAX_TOLD = 32_768
 """
-How many nodes are remembered as slow ones; the first to say so goes first.
+How many nodes are remembered as slow ones, of which the first to say so goes first; and
+how many as those that know that this one is.
 """
 
 
@@ -97,12 +115,14 @@ class Meter:
         Something is on its way again, after nothing was.
         """
         self._since, self._received = self._clock.seconds(), 0
+        self._pieces = 0
 
     def came(self, size: int) -> None:
         """
         Bytes have come.
         """
         self._received += size
+        self._pieces += 1
         self._turn()
 
     def _turn(self) -> None:
@@ -110,7 +130,8 @@ class Meter:
         Begin the next span, if this one is over.
         """
         seconds = self._clock.seconds() - self._since
-        if seconds >= SPAN * 0.999:
+        least = SPAN if self._pieces >= PIECES else LONGEST_SPAN
+        if seconds >= least * 0.999:
             self._last = (*self._last[-1:], self._received / seconds)
             self.restart()
 
@@ -189,8 +210,10 @@ class Speed:
         self._on_their_way: Callable[[], int] = lambda: 0
         self._call: IDelayedCall | None = None
         self._looks = 0
+        self._began_at = 0.0
         self._suspected = False
         self._said_at = 0.0
+        self._told: set[str] = set()
 
     @property
     def is_slow(self) -> bool:
@@ -207,7 +230,7 @@ class Speed:
 
     def watch(self, changed: Callable[[], None]) -> None:
         """
-        Be told when the node has become slow, or is no longer.
+        Be told when the node has become slow, or is no longer; or a peer.
         """
         self._watchers.append(changed)
 
@@ -221,14 +244,17 @@ class Speed:
         self.meter.restart()
         self._on_their_way = on_their_way
         if self._call is None:
-            self._looks = 0
+            self._looks, self._began_at = 0, self._clock.seconds()
             self._call = self._clock.callLater(PAUSES[0], self._look)
 
     def heard(self, node_id: str, message: Rate) -> None:
         """
         Take what a peer says of itself.
         """
+        before = node_id in self.slow_nodes
         self.slow_nodes.note(node_id, slow=message.slow)
+        if message.slow != before:
+            self._tell_watchers()
         self._known.pop(node_id, None)
         if message.rate:
             self._known[node_id] = float(message.rate), self._clock.seconds()
@@ -237,8 +263,18 @@ class Speed:
         if message.wanted:
             peers = self._membership.current().peers
             self._tell(peers.get(node_id) or PeerInfo(node_id, "", 0))
-        else:
+        elif self._can_judge():
             self._suspected = self._is_slower()
+            self._hurry()
+
+    def met(self, node_id: str) -> None:
+        """
+        A peer has asked for something: one that this node is new to must know, too,
+        that it is slow.
+        """
+        if self.is_slow and node_id not in self._told:
+            peers = self._membership.current().peers
+            self._tell(peers.get(node_id) or PeerInfo(node_id, "", 0))
 
     def stop(self) -> None:
         """
@@ -248,6 +284,15 @@ class Speed:
             self._call.cancel()
             self._call = None
 
+    def _hurry(self) -> None:
+        """
+        Look again soon, if the verdict may be another then.
+        """
+        due = self._clock.seconds() + CONFIRM
+        changes = self._suspected != self.is_slow
+        if changes and self._call is not None and self._call.getTime() > due:
+            self._call.reset(CONFIRM)
+
     def _look(self) -> None:
         self._call = None
         if not self._on_their_way():
@@ -255,15 +300,23 @@ class Speed:
         self._looks += 1
         pause = PAUSES[min(self._looks, len(PAUSES) - 1)]
         self._call = self._clock.callLater(pause, self._look)
-        others = self._others()
-        doubtful = not self.is_slow and is_slower(self.meter.rate, others, DOUBTFUL)
+        self._judge()
+        now = self._clock.seconds()
+        if self.is_slow and now >= self._said_at + SAY_AGAIN:
+            self._say()
+        since = now - self._began_at
+        others = self._others(min(FRESH, since * FRESH_PART))
+        rate = self.meter.rate
+        doubtful = rate > 0 and is_slower(rate, others, DOUBTFUL) != self.is_slow
         if doubtful or len(others) < LEAST_KNOWN:
             self._ask()
-        self._judge()
 
-    def _others(self) -> tuple[float, ...]:
-        since = self._clock.seconds() - FRESH
+    def _others(self, seconds: float = RECENT) -> tuple[float, ...]:
+        since = self._clock.seconds() - seconds
         return tuple(rate for rate, at in self._known.values() if at >= since)
+
+    def _can_judge(self) -> bool:
+        return self.meter.rate > 0 and len(self._others()) >= LEAST_KNOWN
 
     def _is_slower(self) -> bool:
         busy = self._on_their_way() >= BUSY
@@ -273,25 +326,34 @@ class Speed:
 
     def _judge(self) -> None:
         """
-        Decide; once is never: a crowd's start is uneven. A verdict stands for a while
-        after others have ceased to receive.
+        Decide; once is never: a crowd's start is uneven. A verdict stands while nothing
+        comes, and for a while after others have ceased to receive.
         """
-        if len(self._others()) < LEAST_KNOWN:
+        if not self._can_judge():
             return
         slower = self._is_slower()
-        before, slow = self.is_slow, slower and (self.is_slow or self._suspected)
+        before = self.is_slow
+        slow = slower if slower == self._suspected else before
         self._suspected = slower
         self.slow_nodes.note(self._node_id, slow=slow)
-        now = self._clock.seconds()
-        if slow != before or (slow and now >= self._said_at + SAY_AGAIN):
-            self._said_at = now
-            for peer in self._connected().values():
-                self._tell(peer)
         if slow != before:
+            self._say()
             how = "much more slowly than" if slow else "about as fast as"
             _log.info("Chunks come to this node {how} to its peers", how=how)
-            for changed in self._watchers:
-                changed()
+            self._tell_watchers()
+
+    def _say(self) -> None:
+        """
+        Tell all whether this node is slow.
+        """
+        self._said_at = self._clock.seconds()
+        self._told.clear()
+        for peer in self._connected().values():
+            self._tell(peer)
+
+    def _tell_watchers(self) -> None:
+        for changed in self._watchers:
+            changed()
 
     def _ask(self) -> None:
         peers = self._connected()
@@ -312,4 +374,6 @@ class Speed:
         if self._links is not None:
             busy = self._on_their_way() >= BUSY
             rate = round(self.meter.rate) if busy else 0
+            if self.is_slow and len(self._told) < MAX_TOLD:
+                self._told.add(peer.node_id)
             self._links.tell(peer, Rate(rate, wanted, self.is_slow))

@@ -111,6 +111,7 @@ class TransferManager:
             clock=clock,
             downlink=downlink,
             sentry=sentry,
+            slow_nodes=speed.slow_nodes,
         )
         self._means = Means(
             node_id=node_id,
