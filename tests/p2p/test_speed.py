@@ -14,6 +14,7 @@ from eliop2p.p2p.speed import (
     BUSY,
     CONFIRM,
     FRESH,
+    LATE,
     LEAST_KNOWN,
     LONGEST_SPAN,
     MAX_SLOW,
@@ -214,7 +215,7 @@ class SpeedTests(SynchronousTestCase):
         self.hear(1200)
         self.pass_time(2 * PAUSES[0])
         self.assertEqual((self.links.take(), self.changes), ([], []))
-        self.pass_time(PAUSES[0])
+        self.pass_time(4 * PAUSES[0])
         self.assertEqual(len(self.links.take()), LEAST_KNOWN)
 
     def test_answers(self) -> None:
@@ -282,6 +283,20 @@ class SpeedTests(SynchronousTestCase):
         self.pass_time(4.0)
         asked = [message.wanted for _, message in self.links.take()]
         self.assertEqual((any(asked), self.changes), (True, [True, False]))
+
+    def test_late(self) -> None:
+        """
+        Who comes too late to look, since it waits for a processor, finds nothing then.
+        """
+        self.pass_time(PAUSES[0] + 0.01)
+        self.hear(9000)
+        self.clock.advance(PAUSES[1] + 2 * LATE)
+        self.assertEqual(self.changes, [])
+        self.pass_time(PAUSES[2])
+        self.assertEqual(self.changes, [])
+        self.hear(9000)
+        self.pass_time(PAUSES[3])
+        self.assertEqual(self.changes, [True])
 
     def test_recent(self) -> None:
         """

@@ -40,7 +40,7 @@ slow sources.
 """
 
 FRESH = 5.0
-FRESH_PART = 2 / 3
+FRESH_PART = 0.8
 RECENT = 0.15
 """
 For how many seconds others are not asked anew after they have said how fast they are,
@@ -50,8 +50,10 @@ faster, or slower.
 """
 
 CONFIRM = 0.05
+LATE = 0.01
 """
-Seconds after which a node that seems to be slow looks again.
+Seconds after which a node that seems to be slow looks again; and how much later than it
+was to be a look shows that this node waits for a processor, not for its link.
 """
 
 SLOW_FOR = 60.0
@@ -75,7 +77,7 @@ Seconds from the first chunk that is asked for to the first look, and from each 
 the next; the last one holds for all that follow.
 """
 
-DOUBTFUL = 1.5
+DOUBTFUL = 2.0
 """
 Others are asked anew while they are this many times faster, by what is known of them;
 and who is slow stays so.
@@ -210,7 +212,7 @@ class Speed:
         self._on_their_way: Callable[[], int] = lambda: 0
         self._call: IDelayedCall | None = None
         self._looks = 0
-        self._began_at = 0.0
+        self._began_at = self._due = 0.0
         self._suspected = False
         self._said_at = 0.0
         self._told: set[str] = set()
@@ -245,7 +247,7 @@ class Speed:
         self._on_their_way = on_their_way
         if self._call is None:
             self._looks, self._began_at = 0, self._clock.seconds()
-            self._call = self._clock.callLater(PAUSES[0], self._look)
+            self._look_after(PAUSES[0])
 
     def heard(self, node_id: str, message: Rate) -> None:
         """
@@ -288,20 +290,28 @@ class Speed:
         """
         Look again soon, if the verdict may be another then.
         """
-        due = self._clock.seconds() + CONFIRM
         changes = self._suspected != self.is_slow
-        if changes and self._call is not None and self._call.getTime() > due:
-            self._call.reset(CONFIRM)
+        later = self._due > self._clock.seconds() + CONFIRM
+        if changes and later and self._call is not None:
+            self._call.cancel()
+            self._look_after(CONFIRM)
+
+    def _look_after(self, seconds: float) -> None:
+        self._due = self._clock.seconds() + seconds
+        self._call = self._clock.callLater(seconds, self._look)
 
     def _look(self) -> None:
         self._call = None
         if not self._on_their_way():
             return
-        self._looks += 1
-        pause = PAUSES[min(self._looks, len(PAUSES) - 1)]
-        self._call = self._clock.callLater(pause, self._look)
-        self._judge()
         now = self._clock.seconds()
+        late = now > self._due + LATE
+        self._looks += 1
+        self._look_after(PAUSES[min(self._looks, len(PAUSES) - 1)])
+        if late:
+            self._suspected = self.is_slow
+        else:
+            self._judge()
         if self.is_slow and now >= self._said_at + SAY_AGAIN:
             self._say()
         since = now - self._began_at
