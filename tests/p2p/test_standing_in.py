@@ -5,6 +5,7 @@ Tests for what becomes of chunks whose homes cannot be reached.
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.p2p.home import STAND_IN_AFTER
+from eliop2p.p2p.rendezvous import DEEPEST
 from eliop2p.wire.events import Get, Locate, Verdict
 from tests.p2p.tiny_cluster import Cluster, Node
 from tests.p2p.tiny_parts import chunks_of, content
@@ -63,6 +64,25 @@ class StandingInTests(SynchronousTestCase):
         holder.links.suspect(self.homes[1].node_id)
         self.cluster.run(0.2)
         self.assertEqual(self.homes[2].swarm.directory.holders(self.chunk.id), ())
+
+    def test_alone(self) -> None:
+        """
+        A node that has lost everybody who could be a home of a chunk tells nobody.
+        """
+        cluster = Cluster(DEEPEST + 1)
+        *others, holder = [
+            cluster.home_of(self.chunk, place) for place in range(DEEPEST + 1)
+        ]
+        holder.hold(self.chunk)
+        cluster.run(0.1)
+        for node in others:
+            holder.links.cut.add(node.node_id)
+            holder.links.suspect(node.node_id)
+        cluster.run(0.2)
+        told = [
+            node for node in others if node.swarm.directory.holders(self.chunk.id)
+        ]
+        self.assertEqual(told, others[:2])
 
     def test_gone(self) -> None:
         """

@@ -130,7 +130,7 @@ class StandingIn:
 
     def _catch_up(self, chunk_id: ChunkId, digest: Digest, told: set[str]) -> None:
         homes = self.of(chunk_id)
-        if homes[0] in told:
+        if told.issuperset(homes[:1]):
             return  # Where it is lost, too, those next in rank are told then.
         for home in homes:
             if home not in told:
