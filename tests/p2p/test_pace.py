@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from eliop2p.base.errors import PeerSlow, PeerUnreachable
+from eliop2p.base.errors import PeerError, PeerSlow, PeerUnreachable
 from eliop2p.p2p.pace import FIRST_PATIENCE, LEAST_PATIENCE, Pace, Watch
 
 
@@ -159,6 +159,18 @@ class WatchTests(SynchronousTestCase):
         self.sink.filled = 1
         self.clock.pump([0.05] * 42)
         self.assertIsInstance(watch.error, PeerSlow)
+
+    def test_brings_nothing(self) -> None:
+        """
+        One that brings nothing for ten seconds is no slow one, and this node's own link
+        no excuse.
+        """
+        watch = self.watch(answers=True, patience=2.0, usual=10.0)
+        self.clock.pump([0.05] * 198)
+        self.assertIsNone(watch.error)
+        self.clock.pump([0.05] * 10)
+        self.assertIsInstance(watch.error, PeerError)
+        self.assertNotIsInstance(watch.error, PeerSlow)
 
     def test_waits_itself_silent(self) -> None:
         """

@@ -44,7 +44,7 @@ class CrowdTests(SynchronousTestCase):
         """
         A store that lets everybody wait for seconds is read once all the same.
         """
-        for latency in (4.0, 8.0):
+        for latency in (4.0, 12.0):
             plan = CrowdPlan(nodes=10, chunks=32, seed=1, store_latency=latency)
             outcome = cold(plan)
             self.assert_good(outcome)

@@ -188,8 +188,10 @@ class Watch:
             return
         usual = self._usual(self._sink)
         if not brought:
-            usual = max(usual, self._upstream())
-        if now - self._since < 2 * usual:
+            # A slow link of this node's own is no reason for nothing at all.
+            usual = max(min(usual, MOST_PATIENCE / 2), self._upstream())
+        waited = now - self._since
+        if waited < 2 * usual:
             return
         name, seconds = self._node_id, self._patience
         held_back = self._links.held_back()
@@ -197,7 +199,8 @@ class Watch:
             self._filled, self._since = self._sink.filled, now
             return
         least = self._sink.chunk.length * LEAST_PART
-        stalls = seconds >= STALLED_AFTER and brought < min(least, missing)
+        long = seconds >= STALLED_AFTER or waited >= MOST_PATIENCE
+        stalls = long and brought < min(least, missing)
         kind = PeerError if stalls else PeerSlow
         self.error = kind(f"{name} sent {brought} bytes in {seconds:.3g} s")
 
