@@ -79,9 +79,7 @@ class StandingInTests(SynchronousTestCase):
             holder.links.cut.add(node.node_id)
             holder.links.suspect(node.node_id)
         cluster.run(0.2)
-        told = [
-            node for node in others if node.swarm.directory.holders(self.chunk.id)
-        ]
+        told = [node for node in others if node.swarm.directory.holders(self.chunk.id)]
         self.assertEqual(told, others[:2])
 
     def test_gone(self) -> None:
