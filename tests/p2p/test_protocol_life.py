@@ -282,6 +282,27 @@ class PressureTests(ConnectionCase):
         self.connection.resumeProducing()
         self.assertNoResult(self.connection.calls.ask(message))
 
+    def test_silence_ends_another(self) -> None:
+        """
+        Whoever hears that its request has failed may give up another one of the same
+        silent peer.
+        """
+        one, other = (
+            self.connection.calls.get(Get(0, chunk_id(n), 0, 0), Taker())
+            for n in (1, 2)
+        )
+        ended: list[object] = []
+
+        def give_up(failure: object) -> None:
+            ended.append(failure)
+            one.cancel()
+
+        one.addErrback(ended.append)
+        other.addErrback(give_up)
+        self.clock.advance(PROGRESS_TIMEOUT)
+        self.assertEqual(len(ended), 2)
+        self.assertTrue(self.connection.calls.in_doubt)
+
     def test_silence_is_told_from_slowness(self) -> None:
         """
         A peer is doubted when it says nothing at all, not when one answer is late; that

@@ -295,9 +295,10 @@ class Calls:
             again = self._clock.callLater(call.patience, self._expired, request_id)
             call.timer = again
             return
-        self._give_up(request_id)
         if silent:
             self._output.doubt()
+        if self._give_up(request_id) is None:
+            return  # Doubt has ended it, or those whose requests it ended did.
         kind = PeerUnreachable if silent else PeerError
         call.deferred.errback(kind(f"nothing came for {call.patience:g} s"))
 
