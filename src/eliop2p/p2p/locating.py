@@ -205,7 +205,7 @@ class Locator:
         clock: IReactorTime,
         downlink: Downlink,
         sentry: Sentry,
-        slow_nodes: Container[str] = (),
+        slow_nodes: Container[str],
     ) -> None:
         self.messages = 0
         self._node_id = node_id

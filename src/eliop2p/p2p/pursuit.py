@@ -379,10 +379,10 @@ class Pursuit:
     # --- the store -----------------------------------------------------------------
 
     async def _read_store(self, why: str) -> Fetched:
-        trusted = not (self._givers or self._unknown_source)
-        self._means.standings.read_store(self._chunk.id)
-        intake, begun = Intake(self._sink.filled), self._means.clock.seconds()
         means, outcome = self._means, "failed"
+        trusted = not (self._givers or self._unknown_source)
+        means.standings.read_store(self._chunk.id)
+        intake, begun = Intake(self._sink.filled), means.clock.seconds()
         try:
             with means.store_pace.reading() as came, means.precedence.reading():
                 sink = StoreSink(self._sink, intake, trusted=trusted, came=came)
@@ -396,5 +396,5 @@ class Pursuit:
         finally:
             self._note("origin", outcome, why, begun, intake=intake)
         digest = await self._sink.digest()
-        self._means.counters.chunks_from_origin += 1
+        means.counters.chunks_from_origin += 1
         return Fetched(digest, "origin")

@@ -82,6 +82,7 @@ class Swarm:
         self.speed = speed = Speed(node_id, membership, clock=clock, rng=asks)
         downlink = Downlink(clock, speed)
         sentry = Sentry(node_id, membership, clock=clock, delay=downlink.delay)
+        spared = Spared(speed.slow_nodes, sentry.silent)
         self._standings = standings
         self._node_id, self._membership, self._homes = node_id, membership, homes
         self.directory = Directory(rng.getrandbits(31), selection_k)
@@ -92,7 +93,7 @@ class Swarm:
             directory=self.directory,
             clock=clock,
             budget=budget,
-            spared=Spared(speed.slow_nodes, sentry.silent),
+            spared=spared,
         )
         self._home = home
         self._object_home = ObjectHome(ObjectTable(), clock)
@@ -124,6 +125,7 @@ class Swarm:
             speed=speed,
             downlink=downlink,
             sentry=sentry,
+            spared=spared,
         )
         self._budget = budget
         self._divide(membership.current())

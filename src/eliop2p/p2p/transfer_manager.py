@@ -3,6 +3,7 @@ Gets the chunks that this node does not have, and tells others of those it has.
 """
 
 import random
+from collections.abc import Container
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -34,7 +35,7 @@ from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.pursuit import Pursuit
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
-from eliop2p.p2p.sentry import Sentry, Spared
+from eliop2p.p2p.sentry import Sentry
 from eliop2p.p2p.speed import Speed
 from eliop2p.p2p.store_pace import StorePace
 
@@ -59,6 +60,7 @@ class TransferManager:
         speed: Tells whether this node is slow, and which peers are.
         downlink: What is on its way to this node.
         sentry: Finds out which peers are silent.
+        spared: Peers that are asked only for want of others.
 
     Attributes:
         counters: What has happened.
@@ -84,6 +86,7 @@ class TransferManager:
         speed: Speed,
         downlink: Downlink,
         sentry: Sentry,
+        spared: Container[str],
     ) -> None:
         self.counters = TransferCounters()
         self.scores = PeerScores()
@@ -131,7 +134,7 @@ class TransferManager:
             downlink=downlink,
             precedence=precedence,
             store_pace=store_pace,
-            spared=Spared(speed.slow_nodes, sentry.silent),
+            spared=spared,
             hedges=self.hedges,
             scores=self.scores,
             standings=standings,
