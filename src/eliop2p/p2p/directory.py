@@ -13,7 +13,7 @@ from eliop2p.wire.events import Locate, Located, Verdict
 
 MAX_ENTRIES = 2_000_000
 MAX_COMPLETE = 64
-MAX_RECEIVING = 256
+MAX_RECEIVING = 1024
 MAX_RECEIVED = 16_384
 MAX_ACTIVE = 65_536
 """

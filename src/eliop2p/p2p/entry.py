@@ -3,6 +3,7 @@ What a home knows of one chunk, and to whom it sends those who need it.
 """
 
 from collections.abc import Callable, Container, Iterator
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 from zlib import crc32
 
@@ -70,7 +71,8 @@ class _Option(NamedTuple):
     A node that an asker could be sent to; the best sorts first.
 
     Attributes:
-        slow: Whether its link is much slower than those of others.
+        slow: Whether its link is known to be much slower than those of others; looked
+            up only for those that would be proposed.
         overload: 0 when it has room for a child, else how many it has.
         distance: How many nodes stand between it and one that waits for nobody, and
             :data:`TURN` for each time that it passed the chunk on.
@@ -97,31 +99,6 @@ class _Option(NamedTuple):
         """
         overloaded = self.overload and not best.overload
         return bool(overloaded) or self.slow > best.slow
-
-
-class _Options:
-    """
-    Makes the options of one asker.
-    """
-
-    def __init__(self, asker: str, slow: Container[str]) -> None:
-        self._seed = crc32(asker.encode())
-        self._slow = slow
-
-    def make(
-        self,
-        node_id: str,
-        kind: int,
-        fan_out: int,
-        *,
-        distance: int,
-        children: int,
-        ticket: int = 0,
-    ) -> _Option:
-        overload = 0 if children < fan_out else children
-        lot = crc32(node_id.encode(), self._seed)
-        slow = node_id in self._slow
-        return _Option(slow, overload, distance, kind, children, ticket, lot, node_id)
 
 
 @attrs.define(eq=False)
@@ -318,19 +295,20 @@ class Entry:
             slow: Nodes that are proposed only for want of others.
         """
         excluded = {asker, *request.rejected}
-        options_of = _Options(asker, slow)
-        options = self._holding(options_of)
+        options = self._holding(asker)
         if asker != self.reader and self.is_fed(alive, now):
-            options += self._passing_on(options_of, asker, request.filled, now)
-        options.sort()
+            options += self._passing_on(asker, request.filled, now)
+        # Of hundreds only the best few are looked at: the rest need not be sorted.
+        heapify(options)
         found: list[_Option] = []
-        for option in options:
-            if found and option.is_beneath(found[0]):
+        while options and len(found) < count:
+            option = heappop(options)
+            if not option.slow and option.node_id in slow:
+                heappush(options, option._replace(slow=True))
+            elif found and option.is_beneath(found[0]):
                 break
-            if option.node_id not in excluded and alive(option.node_id):
+            elif option.node_id not in excluded and alive(option.node_id):
                 found.append(option)
-            if len(found) == count:
-                break
         return tuple(Holder(option.node_id, option.kind == _HOLDS) for option in found)
 
     def is_hopeless(
@@ -359,22 +337,24 @@ class Entry:
         reading = self.reader and now < self.expires and alive(self.reader)
         return bool(reading) or any(alive(node_id) for node_id in self.complete)
 
-    def _holding(self, options: _Options) -> list[_Option]:
+    def _holding(self, asker: str) -> list[_Option]:
         fan_out = FAN_OUT_SCARCE if len(self.complete) <= SCARCE else FAN_OUT_COMPLETE
+        seed = crc32(asker.encode())
         return [
-            options.make(
-                node_id,
-                _HOLDS,
-                fan_out,
+            _Option(
+                slow=False,
+                overload=0 if children < fan_out else children,
                 distance=TURN * self.turns_of(node_id),
+                kind=_HOLDS,
                 children=children,
+                ticket=0,
+                lot=crc32(node_id.encode(), seed),
+                node_id=node_id,
             )
             for node_id, children in self.complete.items()
         ]
 
-    def _passing_on(
-        self, options: _Options, asker: str, filled: int, now: float
-    ) -> Iterator[_Option]:
+    def _passing_on(self, asker: str, filled: int, now: float) -> Iterator[_Option]:
         ticket = self.receiving[asker].ticket
         for node_id, place in self.receiving.items():
             if node_id == self.reader and now < self.expires:
@@ -387,11 +367,16 @@ class Entry:
                 distance = TURN * self.turns_of(node_id) + place.depth
             else:
                 continue
-            yield options.make(
-                node_id,
+            children = place.children
+            overload = 0 if children < fan_out else children
+            # No two have the same ticket, so that no lot has to be drawn.
+            yield _Option(
+                False,  # noqa: FBT003  # Names would cost as much as all the rest.
+                overload,
+                distance,
                 kind,
-                fan_out,
-                distance=distance,
-                children=place.children,
-                ticket=place.ticket,
+                children,
+                place.ticket,
+                0,
+                node_id,
             )
