@@ -2,6 +2,8 @@
 Tests for :mod:`eliop2p.p2p.directory` and :mod:`eliop2p.p2p.entry`.
 """
 
+from collections import Counter
+
 from eliop2p.p2p.directory import MAX_COMPLETE, MAX_RECEIVING, REFUSALS, Directory
 from eliop2p.p2p.entry import (
     FAN_OUT_READER,
@@ -11,7 +13,7 @@ from eliop2p.p2p.entry import (
     Entry,
     Receiving,
 )
-from eliop2p.wire.events import Verdict
+from eliop2p.wire.events import Locate, Verdict
 from tests.p2p.directory_case import ONE, DirectoryCase
 from tests.p2p.directory_machine import BAD, GOOD, chunk_id, everybody
 
@@ -115,6 +117,23 @@ class DirectoryTests(DirectoryCase):
         first = [self.names(self.ask(f"x{number}"))[0] for number in range(10)]
         self.assertEqual(sorted(first[:5]), list("abcde"))
         self.assertEqual(len(set(first)), 10)
+
+    def test_lots_are_even(self) -> None:
+        """
+        Of equal holders each comes first with about as many askers as the others.
+        """
+        names = [f"node-{number}" for number in range(100)]
+        first: Counter[str] = Counter()
+        for number in range(1000):
+            asker = f"asker-{number}"
+            entry = Entry(
+                complete=dict.fromkeys(names, 0), receiving={asker: Receiving(1, 0.0)}
+            )
+            request = Locate(0, ONE, 0, True, ())
+            (holder,) = entry.proposals(asker, request, everybody, 0.0, 1)
+            first[holder.node_id] += 1
+        self.assertEqual(len(first), 100)
+        self.assertLess(max(first.values()), 20)
 
     def test_turns(self) -> None:
         """

@@ -63,6 +63,7 @@ MOST_TURNED = 1024
 For how many nodes it is remembered how many were sent to them.
 """
 
+_GOLDEN = 0x9E3779B1
 _HOLDS, _READS, _RECEIVES = range(3)
 
 
@@ -339,6 +340,7 @@ class Entry:
 
     def _holding(self, asker: str) -> list[_Option]:
         fan_out = FAN_OUT_SCARCE if len(self.complete) <= SCARCE else FAN_OUT_COMPLETE
+        # Multiplied, for CRCs are linear: the same few would come first too often.
         seed = crc32(asker.encode())
         return [
             _Option(
@@ -348,7 +350,7 @@ class Entry:
                 kind=_HOLDS,
                 children=children,
                 ticket=0,
-                lot=crc32(node_id.encode(), seed),
+                lot=(crc32(node_id.encode()) ^ seed) * _GOLDEN & 0xFFFFFFFF,
                 node_id=node_id,
             )
             for node_id, children in self.complete.items()
