@@ -170,7 +170,7 @@ class LossTests(LinksCase):
         """
         self.connect()
         self.network.freeze()
-        self.run_for(41, step=0.5)
+        self.run_for(71, step=0.5)
         self.assertEqual(self.left.requests.lost_peers, ["right"])
         self.assertEqual(self.right.requests.lost_peers, ["left"])
 

@@ -23,7 +23,7 @@ Seconds of silence after which a peer counts as gone although its kernel is ther
 """
 
 PING_AFTER = 10.0
-IDLE_TIMES = 3
+IDLE_TIMES = 6
 """
 Seconds of silence after which a peer is asked for a sign of life; and how many times
 longer that takes while neither side waits for anything.
