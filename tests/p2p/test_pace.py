@@ -112,6 +112,17 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.links.probed, 7)
         self.assertEqual(self.links.doubted, 0)
 
+    def test_owes_sign(self) -> None:
+        """
+        A peer owes a sign of life from when it is asked for one until it is heard of.
+        """
+        watch = self.watch(answers=False, patience=10.0)
+        self.assertFalse(watch.owes_sign)
+        self.clock.pump([0.05] * 6)
+        self.assertTrue(watch.owes_sign)
+        self.links.heard = self.clock.seconds()
+        self.assertFalse(watch.owes_sign)
+
     def test_busy_itself(self) -> None:
         """
         A node whose own chunks take long hears everybody late, and waits as long.

@@ -23,8 +23,10 @@ from eliop2p.p2p.speed import (
     PIECES,
     RECENT,
     SAY_AGAIN,
+    SILENT,
     SLOW_FOR,
     SPAN,
+    UNEVEN,
     Meter,
     SlowNodes,
     Speed,
@@ -297,6 +299,33 @@ class SpeedTests(SynchronousTestCase):
         self.hear(9000)
         self.pass_time(PAUSES[3])
         self.assertEqual(self.changes, [True])
+
+    def test_silent_sources(self) -> None:
+        """
+        Who waits for chunks from peers that owe a sign of life neither takes itself for
+        slow nor asks how fast others are, whom that does not tell apart.
+        """
+        silent = SILENT
+        self.speed.connect_gets(lambda: silent)
+        self.pass_time(PAUSES[0] + 0.01)
+        self.hear(9000)
+        self.links.take()
+        self.pass_time(PAUSES[1] + PAUSES[2])
+        self.assertEqual((self.links.take(), self.changes), ([], []))
+        silent -= 1
+        self.hear(9000)
+        self.pass_time(PAUSES[3] + PAUSES[4])
+        self.assertEqual(self.changes, [True])
+
+    def test_even(self) -> None:
+        """
+        What others said after the first moments counts for as long as ever.
+        """
+        self.pass_time(UNEVEN)
+        self.hear(1000)
+        self.links.take()
+        self.pass_time(FRESH - 2 * PAUSES[-1])
+        self.assertEqual(self.links.take(), [])
 
     def test_recent(self) -> None:
         """

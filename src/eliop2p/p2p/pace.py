@@ -149,6 +149,14 @@ class Watch:
         self._longer = 1
         self._wait()
 
+    @property
+    def owes_sign(self) -> bool:
+        """
+        Whether the peer was asked for a sign of life, and has given none since.
+        """
+        heard = self._clock.seconds() - self._links.silence(self._node_id)
+        return heard < self._asked_at < math.inf
+
     def end(self) -> None:
         """
         The request has ended.
@@ -214,7 +222,7 @@ class Watch:
         held_back = self._links.held_back()
         if now - silence >= self._asked_at:
             self._asked_at = math.inf
-            self._longer = min(self._longer + 1, MOST_QUIET)
+            self._longer = min(2 * self._longer, MOST_QUIET)
         least = quiet(usual) * self._longer
         if silence < least or (held_back and silence < MOST_PATIENCE):
             self._asked_at = math.inf

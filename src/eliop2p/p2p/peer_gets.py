@@ -173,12 +173,19 @@ class PeerGets:
         self._pace = Pace()
         self._holders: dict[str, DeferredSemaphore] = {}
         self._relays: dict[str, int] = {}
+        self._watches: set[Watch] = set()
 
     def finds(self, peer: PeerInfo) -> bool:
         """
         Tell whether a peer can be asked: it has an address, or has come here by itself.
         """
         return bool(peer.host) or self._links.silence(peer.node_id) < math.inf
+
+    def silent(self) -> int:
+        """
+        Count the requests to peers that owe a sign of life.
+        """
+        return sum(watch.owes_sign for watch in self._watches)
 
     async def get(self, holder: Holder, peer: PeerInfo, wanted: Wanted) -> Done:
         """
@@ -279,6 +286,7 @@ class PeerGets:
             usual=partial(self._usual, peer.node_id),
             upstream=(lambda: 0.0) if complete else self._upstream,
         )
+        self._watches.add(watch)
         try:
             with self._precedence.yielding(watch.give_way):
                 return await getting
@@ -287,4 +295,5 @@ class PeerGets:
                 raise watch.error from None
             raise
         finally:
+            self._watches.discard(watch)
             watch.end()

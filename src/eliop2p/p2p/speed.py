@@ -34,19 +34,22 @@ Of how many others a node must know how fast they are; of how many it remembers 
 """
 
 BUSY = 4
+SILENT = 2
 """
 How many chunks must be on their way when a node finds itself slow: fewer may all have
-slow sources.
+slow sources. And for how many of them whoever is to bring them must owe a sign of life
+for what comes to say nothing of this node's own link.
 """
 
 FRESH = 5.0
 FRESH_PART = 0.8
+UNEVEN = 0.25
 RECENT = 0.15
 """
-For how many seconds others are not asked anew after they have said how fast they are,
-and for which part of the time for which chunks have been coming: rates differ most at
-the start. And for how many seconds a rate may be compared: a moment later all may be
-faster, or slower.
+For how many seconds others are not asked anew after they have said how fast they are;
+what they said in the first moments, when rates differ most, counts for a part of the
+time for which chunks have been coming. And for how many seconds a rate may be compared:
+a moment later all may be faster, or slower.
 """
 
 CONFIRM = 0.05
@@ -210,6 +213,7 @@ class Speed:
         self._known: dict[str, tuple[float, float]] = {}
         self._watchers: list[Callable[[], None]] = []
         self._on_their_way: Callable[[], int] = lambda: 0
+        self._silent: Callable[[], int] = lambda: 0
         self._call: IDelayedCall | None = None
         self._looks = 0
         self._began_at = self._due = 0.0
@@ -235,6 +239,12 @@ class Speed:
         Be told when the node has become slow, or is no longer; or a peer.
         """
         self._watchers.append(changed)
+
+    def connect_gets(self, silent: Callable[[], int]) -> None:
+        """
+        Learn how many of those who are to bring chunks owe a sign of life.
+        """
+        self._silent = silent
 
     def began(self, on_their_way: Callable[[], int]) -> None:
         """
@@ -305,20 +315,20 @@ class Speed:
         if not self._on_their_way():
             return
         now = self._clock.seconds()
-        late = now > self._due + LATE
+        excused = now > self._due + LATE or self._silent() >= SILENT
         self._looks += 1
         self._look_after(PAUSES[min(self._looks, len(PAUSES) - 1)])
-        if late:
+        if excused:
             self._suspected = self.is_slow
         else:
             self._judge()
         if self.is_slow and now >= self._said_at + SAY_AGAIN:
             self._say()
         since = now - self._began_at
-        others = self._others(min(FRESH, since * FRESH_PART))
+        others = self._others(min(FRESH, max(since * FRESH_PART, since - UNEVEN)))
         rate = self.meter.rate
         doubtful = rate > 0 and is_slower(rate, others, DOUBTFUL) != self.is_slow
-        if doubtful or len(others) < LEAST_KNOWN:
+        if (doubtful and not excused) or len(others) < LEAST_KNOWN:
             self._ask()
 
     def _others(self, seconds: float = RECENT) -> tuple[float, ...]:

@@ -116,21 +116,23 @@ class TransferManager:
             sentry=sentry,
             slow_nodes=speed.slow_nodes,
         )
+        gets = PeerGets(
+            links,
+            self.scores,
+            clock,
+            downlink=downlink,
+            precedence=precedence,
+            store_pace=store_pace,
+            received=self._received,
+            slow_nodes=speed.slow_nodes,
+            took=self.hedges.took,
+        )
+        speed.connect_gets(gets.silent)
         self._means = Means(
             node_id=node_id,
             membership=membership,
             locator=self._locator,
-            gets=PeerGets(
-                links,
-                self.scores,
-                clock,
-                downlink=downlink,
-                precedence=precedence,
-                store_pace=store_pace,
-                received=self._received,
-                slow_nodes=speed.slow_nodes,
-                took=self.hedges.took,
-            ),
+            gets=gets,
             downlink=downlink,
             precedence=precedence,
             store_pace=store_pace,
