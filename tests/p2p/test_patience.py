@@ -3,15 +3,21 @@ Tests for :mod:`eliop2p.p2p.patience`.
 """
 
 import math
+import random
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.p2p.pace import MOST_PATIENCE, QUIET, quiet
 from eliop2p.p2p.patience import (
+    FIRST_PAUSE,
     LAST_RESORT_AFTER,
     LATE_HOME_AFTER,
+    LONGEST_PAUSE,
     OTHER_HOME_AFTER,
     PATIENCE,
+    WAIT_PAUSE,
+    Patience,
     patience_with_all,
     patience_with_home,
 )
@@ -65,6 +71,28 @@ class AllTests(SynchronousTestCase):
         Who cannot read it waits until the chunk is given up.
         """
         self.assertEqual(patience_with_all(0.1, can_read=False), PATIENCE)
+
+
+class PauseTests(SynchronousTestCase):
+    """
+    When a home is asked again.
+    """
+
+    def pauses(self, *, nobody: bool) -> list[float]:
+        """
+        Let a home give nothing of use five times.
+        """
+        patience = Patience(Clock(), random.Random(1), 0)
+        return [patience.pause(nobody=nobody) for _ in range(5)]
+
+    def test_longer(self) -> None:
+        """
+        It is asked less and less often, and at first less often where it knows nobody.
+        """
+        for nobody, least in ((False, FIRST_PAUSE), (True, WAIT_PAUSE)):
+            for number, pause in enumerate(self.pauses(nobody=nobody)):
+                most = min(least * 2**number, LONGEST_PAUSE)
+                self.assertTrue(most / 2 <= pause <= most)
 
 
 class QuietTests(SynchronousTestCase):

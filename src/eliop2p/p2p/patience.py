@@ -10,9 +10,11 @@ from twisted.internet.interfaces import IReactorTime
 from eliop2p.p2p.pace import MOST_PATIENCE
 
 FIRST_PAUSE = 0.05
+WAIT_PAUSE = 0.15
 LONGEST_PAUSE = 0.5
 """
-How long to wait before a home is asked again: at first and at most, in seconds.
+How long to wait before a home is asked again, in seconds: at first, at first where it
+says that nobody can give the chunk yet, and at most.
 """
 
 PATIENCE = 120.0
@@ -123,14 +125,17 @@ class Patience:
         """
         self._pause = FIRST_PAUSE
 
-    def pause(self, *, put_off: bool) -> float:
+    def pause(self, *, nobody: bool = False, put_off: bool = False) -> float:
         """
         Tell for how many seconds to wait.
 
         Args:
+            nobody: Whether the home knows nobody who can give the chunk yet.
             put_off: Whether the store's budget is what is waited for: nobody's failure,
                 and reading without a lease is no remedy.
         """
+        if nobody:
+            self._pause = max(self._pause, WAIT_PAUSE)
         seconds = self._pause * self._rng.uniform(0.5, 1.0)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         if put_off:
