@@ -9,7 +9,7 @@ from typing import Any, cast
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from eliop2p.p2p.pace import ANSWER_WITHIN
+from eliop2p.p2p.pace import ANSWER_WITHIN, QUIET
 from eliop2p.p2p.sentry import LATELY, SEVERAL, UNHEARD, Sentry
 from tests.p2p.tiny_parts import FakeMembership, membership_of
 
@@ -142,6 +142,17 @@ class SentryTests(SynchronousTestCase):
         self.assertTrue(self.sentry.alarmed)
         self.clock.advance(0.1)
         self.assertEqual((self.sentry.alarmed, self.sentry.lost), (False, ()))
+
+    def test_alarmed(self) -> None:
+        """
+        Where several peers are silent, those that were heard of since are not asked.
+        """
+        self.alarm()
+        heard, unheard = NAMES[-2:]
+        self.links.hear(heard)
+        self.clock.advance(QUIET)
+        self.sentry.ask((heard, unheard))
+        self.assertEqual(self.links.probed, [unheard])
 
     def test_silent(self) -> None:
         """

@@ -53,6 +53,20 @@ class StandingInTests(SynchronousTestCase):
         holders = self.homes[2].swarm.directory.holders(self.chunk.id)
         self.assertEqual(holders, (holder.node_id,))
 
+    def test_one_told(self) -> None:
+        """
+        The first of those who stand in is told, and the next one when that is lost.
+        """
+        self.homes[6].hold(self.chunk)
+        self.cluster.run(0.1)
+        for lost, told in ((2, 2), (3, 3)):
+            self.lose(lost)
+            self.cluster.run(0.2)
+            for home in self.homes[told + 1 : 6]:
+                self.assertEqual(home.swarm.directory.holders(self.chunk.id), ())
+            holders = self.homes[told].swarm.directory.holders(self.chunk.id)
+            self.assertEqual(holders, (self.homes[6].node_id,))
+
     def test_first_home_stays(self) -> None:
         """
         Where the first home is there, and was told, nobody is told in place of another.

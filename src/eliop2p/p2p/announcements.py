@@ -14,7 +14,7 @@ from eliop2p.p2p.rendezvous import Homes, Ranking
 from eliop2p.p2p.standing_in import StandingIn
 from eliop2p.wire.events import MAX_BATCH, Gone, Have
 
-PLENTY = 4
+PLENTY = 3
 """
 How many nodes that hold or receive a chunk its first home must have named for the
 further homes not to be told of one more: those before, that many, tell all homes, and

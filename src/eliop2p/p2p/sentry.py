@@ -111,14 +111,16 @@ class Sentry:
 
     def ask(self, node_ids: Iterable[str]) -> None:
         """
-        Find out whether connected peers are there that have said nothing for a while.
+        Find out whether connected peers are there that have said nothing for a while;
+        where several are silent, since before these were noticed.
         """
         links = self._links
         if links is None:
             return
+        least = UNHEARD if self.alarmed else QUIET
         for node_id in node_ids:
             silence = links.silence(node_id)
-            connected = QUIET <= silence < math.inf and links.reachable(node_id)
+            connected = least <= silence < math.inf and links.reachable(node_id)
             if connected and node_id not in self._asked:
                 links.probe(node_id)
                 within = max(ANSWER_WITHIN, min(self._delay(), MOST_PATIENCE))

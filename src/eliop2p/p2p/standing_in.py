@@ -129,10 +129,8 @@ class StandingIn:
                 yield
 
     def _catch_up(self, chunk_id: ChunkId, digest: Digest, told: set[str]) -> None:
-        homes = self.of(chunk_id)
-        if told.issuperset(homes[:1]):
-            return  # Where it is lost, too, those next in rank are told then.
-        for home in homes:
+        # Where the first one is lost, too, the next in rank is told then.
+        for home in self.of(chunk_id)[:1]:
             if home not in told:
                 told.add(home)
                 self._teller.tell_home(home, chunk_id, digest)
