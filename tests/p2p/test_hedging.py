@@ -169,20 +169,6 @@ class RaceTests(SynchronousTestCase):
         self.assertIs(self.successResultOf(self.race.result), DONE)
         self.assertEqual(self.outcomes(), (1, 0, 1))
 
-    def test_yet_another(self) -> None:
-        """
-        While none brings anything they follow each other less and less often.
-        """
-        self.clock.advance(0.2)
-        for number in range(3):
-            asked, second = self.asked, self.second
-            self.second = Deferred()
-            second.callback(None)
-            self.clock.advance(LOOK_AGAIN * 2**number * 0.9)
-            self.assertEqual(self.asked, asked)
-            self.clock.advance(LOOK_AGAIN * 2**number * 0.2)
-            self.assertEqual(self.asked, asked + 1)
-
     def test_cancelled(self) -> None:
         """
         A race that nobody wants any more gives both up.

@@ -40,8 +40,7 @@ LEAST_DELAY = 0.02
 LOOK_AGAIN = 0.1
 """
 Seconds until the first look at a chunk at least, and from one look to the next while it
-is not known what is usual, or after a second request that brought nothing; twice as
-many after each that follows.
+is not known what is usual, or after a second request that brought nothing.
 """
 
 Getting = Coroutine[Any, Any, Done | None]
@@ -129,7 +128,6 @@ class Race:
         self._call: IDelayedCall | None = None
         self._second: Deferred[Done | None] | None = None
         self._over = False
-        self._pause = LOOK_AGAIN
         self._result: Deferred[Done | None] = Deferred(self._cancelled)
         self._look()
         self._first: Deferred[Done | None] = Deferred.fromCoroutine(first)
@@ -174,8 +172,7 @@ class Race:
                 self._end(None)
             else:
                 self._second = None
-                self._call = self._clock.callLater(self._pause, self._look)
-                self._pause *= 2
+                self._call = self._clock.callLater(LOOK_AGAIN, self._look)
             return
         self._hedges.won += 1
         self._end(done)
