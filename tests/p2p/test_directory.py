@@ -118,6 +118,19 @@ class DirectoryTests(DirectoryCase):
         self.assertEqual(sorted(first[:5]), list("abcde"))
         self.assertEqual(len(set(first)), 10)
 
+    def test_large_crowd(self) -> None:
+        """
+        Of a thousand nodes that receive a chunk the first is not forgotten: where it
+        asks again it is sent to those who joined before it, who may pass the chunk on.
+        """
+        self.ask("reader")
+        first = self.ask("first").ticket
+        for number in range(1000):
+            self.ask(f"node-{number}")
+        again = self.ask("first")
+        self.assertEqual(again.ticket, first)
+        self.assertEqual(self.names(again), ["reader"])
+
     def test_lots_are_even(self) -> None:
         """
         Of equal holders each comes first with about as many askers as the others.

@@ -21,6 +21,7 @@ from eliop2p.p2p.patience import (
     patience_with_all,
     patience_with_home,
 )
+from eliop2p.wire.events import Verdict
 
 
 class HomeTests(SynchronousTestCase):
@@ -78,19 +79,20 @@ class PauseTests(SynchronousTestCase):
     When a home is asked again.
     """
 
-    def pauses(self, *, nobody: bool) -> list[float]:
+    def pauses(self, verdict: Verdict) -> list[float]:
         """
         Let a home give nothing of use five times.
         """
         patience = Patience(Clock(), random.Random(1), 0)
-        return [patience.pause(nobody=nobody) for _ in range(5)]
+        return [patience.pause(verdict) for _ in range(5)]
 
     def test_longer(self) -> None:
         """
         It is asked less and less often, and at first less often where it knows nobody.
         """
-        for nobody, least in ((False, FIRST_PAUSE), (True, WAIT_PAUSE)):
-            for number, pause in enumerate(self.pauses(nobody=nobody)):
+        cases = ((Verdict.HOLDERS, FIRST_PAUSE), (Verdict.WAIT, WAIT_PAUSE))
+        for verdict, least in cases:
+            for number, pause in enumerate(self.pauses(verdict)):
                 most = min(least * 2**number, LONGEST_PAUSE)
                 self.assertTrue(most / 2 <= pause <= most)
 

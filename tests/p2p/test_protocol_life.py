@@ -110,10 +110,12 @@ class LifeTests(ConnectionCase):
 
     def test_a_ping_of_the_peer(self) -> None:
         """
-        A ping is answered.
+        A ping is answered, with a message that counts.
         """
+        before = self.owner.messages_sent
         self.say(Ping(5))
         self.assertEqual(self.heard(), [Pong(5)])
+        self.assertEqual(self.owner.messages_sent - before, 1)
 
     def test_a_peer_that_takes_nothing(self) -> None:
         """

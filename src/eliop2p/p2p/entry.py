@@ -371,9 +371,10 @@ class Entry:
                 continue
             children = place.children
             overload = 0 if children < fan_out else children
-            # No two have the same ticket, so that no lot has to be drawn.
+            # Without names, which would take as long as all the rest. No two have the
+            # same ticket, so that no lot has to be drawn.
             yield _Option(
-                False,  # noqa: FBT003  # Names would cost as much as all the rest.
+                False,
                 overload,
                 distance,
                 kind,

@@ -8,6 +8,7 @@ import random
 from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.p2p.pace import MOST_PATIENCE
+from eliop2p.wire.events import Verdict
 
 FIRST_PAUSE = 0.05
 WAIT_PAUSE = 0.15
@@ -125,19 +126,18 @@ class Patience:
         """
         self._pause = FIRST_PAUSE
 
-    def pause(self, *, nobody: bool = False, put_off: bool = False) -> float:
+    def pause(self, verdict: Verdict) -> float:
         """
         Tell for how many seconds to wait.
 
         Args:
-            nobody: Whether the home knows nobody who can give the chunk yet.
-            put_off: Whether the store's budget is what is waited for: nobody's failure,
-                and reading without a lease is no remedy.
+            verdict: What the home said. That the store's budget has to be waited for is
+                nobody's failure, and reading without a lease is no remedy.
         """
-        if nobody:
+        if verdict is Verdict.WAIT:
             self._pause = max(self._pause, WAIT_PAUSE)
         seconds = self._pause * self._rng.uniform(0.5, 1.0)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        if put_off:
+        if verdict is Verdict.LATER:
             self._put_off = min(self._put_off + seconds, MOST_PUT_OFF)
         return seconds

@@ -195,6 +195,7 @@ class PeerConnection(Protocol):
         self._heard(len(data))
         try:
             events = self._session.receive(data)
+            self._owner.messages_sent += self._session.take_pongs()
             self._pulse.taken(midway=self._session.midway and not events)
             self._pacer.took(events)
             self._write(self._session.data_to_send())

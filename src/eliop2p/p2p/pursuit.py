@@ -204,10 +204,7 @@ class Pursuit:
             # then gives this very pursuit up.
             standings, chunk_id = self._means.standings, self._chunk.id
             self._means.clock.callLater(0, standings.stall, chunk_id)
-        seconds = self._patience.pause(
-            nobody=verdict is Verdict.WAIT, put_off=verdict is Verdict.LATER
-        )
-        await deferLater(self._means.clock, seconds)
+        await deferLater(self._means.clock, self._patience.pause(verdict))
 
     # --- the peers -----------------------------------------------------------------
 

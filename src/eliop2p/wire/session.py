@@ -126,6 +126,7 @@ class Session:
         self._inbound: dict[int, type[Message]] = {}
         self._outbound: dict[int, type[Message]] = {}
         self._last_id = 0
+        self._pongs = 0
 
     @property
     def established(self) -> bool:
@@ -291,6 +292,7 @@ class Session:
         if request.request_id in self._inbound:
             raise RemoteProtocolError(f"request {request.request_id} is open already")
         if isinstance(request, Ping):
+            self._pongs += 1
             self._reply(Pong(request.request_id))
         elif len(self._inbound) >= MAX_INBOUND:
             self._reply(Fail(request.request_id, Fault.BUSY))
@@ -298,6 +300,13 @@ class Session:
             self._inbound[request.request_id] = type(request)
             return request
         return None
+
+    def take_pongs(self) -> int:
+        """
+        Tell how many signs of life were given since this was asked last.
+        """
+        pongs, self._pongs = self._pongs, 0
+        return pongs
 
     def _reply(self, message: Message) -> None:
         if not self._left:
