@@ -96,7 +96,10 @@ class SentryTests(SynchronousTestCase):
         self.clock = Clock()
         self.links = Links(self.clock)
         members = FakeMembership(membership_of(*NAMES))
-        self.sentry = Sentry(NAMES[0], members, clock=self.clock, delay=lambda: 0.0)
+        self.slow: set[str] = set()
+        self.sentry = Sentry(
+            NAMES[0], members, clock=self.clock, delay=lambda: 0.0, slow=self.slow
+        )
         self.sentry.connect(cast("Any", self.links))
         self.clock.advance(UNHEARD)
 
@@ -118,6 +121,14 @@ class SentryTests(SynchronousTestCase):
         self.links.hear("node-2")
         self.clock.advance(ANSWER_WITHIN)
         self.assertEqual(self.links.doubted, {"node-1"})
+
+    def test_slow(self) -> None:
+        """
+        A peer that says that its link is slow may be heard late, and is not asked.
+        """
+        self.slow.add("node-1")
+        self.sentry.ask(NAMES[1:3])
+        self.assertEqual(self.links.probed, ["node-2"])
 
     def test_not_connected(self) -> None:
         """

@@ -59,6 +59,7 @@ class Sentry:
         clock: The time.
         delay: Tells how many seconds what is on its way to this node takes, which an
             answer may come behind.
+        slow: Nodes that are heard late because their links are slow.
     """
 
     def __init__(
@@ -68,7 +69,9 @@ class Sentry:
         *,
         clock: IReactorTime,
         delay: Callable[[], float],
+        slow: Container[str],
     ) -> None:
+        self._slow = slow
         self._node_id = node_id
         self._membership = membership
         self._clock = clock
@@ -121,7 +124,7 @@ class Sentry:
         for node_id in node_ids:
             silence = links.silence(node_id)
             connected = least <= silence < math.inf and links.reachable(node_id)
-            if connected and node_id not in self._asked:
+            if connected and node_id not in self._asked and node_id not in self._slow:
                 links.probe(node_id)
                 within = max(ANSWER_WITHIN, min(self._delay(), MOST_PATIENCE))
                 self._asked[node_id] = self._clock.callLater(

@@ -81,7 +81,13 @@ class Swarm:
         asks = random.Random(f"speed {node_id}")  # noqa: S311  # Nobody's safety depends on it.
         self.speed = speed = Speed(node_id, membership, clock=clock, rng=asks)
         downlink = Downlink(clock, speed)
-        sentry = Sentry(node_id, membership, clock=clock, delay=downlink.delay)
+        sentry = Sentry(
+            node_id,
+            membership,
+            clock=clock,
+            delay=downlink.delay,
+            slow=speed.slow_nodes,
+        )
         spared = Spared(speed.slow_nodes, sentry.silent)
         self._standings = standings
         self._node_id, self._membership, self._homes = node_id, membership, homes
