@@ -340,7 +340,6 @@ class Entry:
 
     def _holding(self, asker: str) -> list[_Option]:
         fan_out = FAN_OUT_SCARCE if len(self.complete) <= SCARCE else FAN_OUT_COMPLETE
-        # Multiplied, for CRCs are linear: the same few would come first too often.
         seed = crc32(asker.encode())
         return [
             _Option(
@@ -350,6 +349,7 @@ class Entry:
                 kind=_HOLDS,
                 children=children,
                 ticket=0,
+                # Multiplied, for CRCs are linear: the same few would often come first.
                 lot=(crc32(node_id.encode()) ^ seed) * _GOLDEN & 0xFFFFFFFF,
                 node_id=node_id,
             )

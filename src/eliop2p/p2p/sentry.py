@@ -71,11 +71,11 @@ class Sentry:
         delay: Callable[[], float],
         slow: Container[str],
     ) -> None:
-        self._slow = slow
         self._node_id = node_id
         self._membership = membership
         self._clock = clock
         self._delay = delay
+        self._slow = slow
         self._links: IPeerLinks | None = None
         self._asked: dict[str, IDelayedCall] = {}
         # Whom this node cannot reach and since when, in that order.
