@@ -178,6 +178,7 @@ def take_links(port: int) -> None:
         downlink=downlink,
         precedence=Precedence(reactor, lambda: node.speed.is_slow),
         store_pace=StorePace(reactor, downlink.came),
+        ask_others=lambda *_: None,
         received=lambda _: None,
     )
     numbers = iter([*range(COUNT)] * TIMES)

@@ -2,6 +2,8 @@
 Tests for links that are lost, not trusted, and closed.
 """
 
+import math
+
 from twisted.internet.defer import CancelledError
 
 from eliop2p.base.errors import (
@@ -76,6 +78,29 @@ class LossTests(LinksCase):
         self.assertNoResult(answer)
         self.clock.advance(0.1)
         self.failureResultOf(answer, PeerUnreachable)
+
+    def test_a_peer_doubted_while_it_is_called(self) -> None:
+        """
+        Requests do not wait for a connection with a peer that is doubted; what it was
+        told comes through when it is there after all.
+        """
+        answer = self.ask()
+        self.left.links.tell(self.right.info, ForgetObject(OBJECT))
+        self.left.links.doubt("right")
+        self.failureResultOf(answer, PeerUnreachable)
+        self.failureResultOf(self.ask(), PeerUnreachable)
+        self.run_for(0.05)
+        self.assertTrue(self.left.links.reachable("right"))
+        self.assertEqual(self.right.requests.messages, [("left", ForgetObject(OBJECT))])
+
+    def test_asked_for_a_sign_of_life(self) -> None:
+        """
+        A peer that is asked for a sign of life without a connection gets one.
+        """
+        self.left.links.probe(self.right.info)
+        self.assertEqual(self.left.links.silence("right"), math.inf)
+        self.run_for(0.05)
+        self.assertLess(self.left.links.silence("right"), 0.05)
 
     def test_a_waiting_request_is_cancelled(self) -> None:
         """

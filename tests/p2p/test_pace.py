@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.base.errors import PeerError, PeerSlow, PeerUnreachable
+from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.pace import FIRST_PATIENCE, LEAST_PATIENCE, Pace, Watch
 
 
@@ -36,7 +37,7 @@ class Links:
         """
         return self._clock.seconds() - self.heard
 
-    def probe(self, _: str) -> None:
+    def probe(self, _: PeerInfo) -> None:
         """
         Ask.
         """
@@ -75,11 +76,12 @@ class WatchTests(SynchronousTestCase):
         """
         self.clock = Clock()
         self.links = Links(self.clock, answers=answers)
+        self.told: list[float] = []
         self.getting: Deferred[Any] = Deferred()
         self.getting.addErrback(lambda _: None)
         self.sink = SimpleNamespace(filled=0, chunk=SimpleNamespace(length=100))
         return Watch(
-            "peer",
+            PeerInfo("peer", "", 0),
             self.getting,
             cast("Any", self.sink),
             links=cast("Any", self.links),
@@ -87,6 +89,7 @@ class WatchTests(SynchronousTestCase):
             patience=patience,
             usual=lambda _: usual,
             upstream=lambda: upstream,
+            silent=self.told.append,
         )
 
     def test_silent(self) -> None:
@@ -99,6 +102,19 @@ class WatchTests(SynchronousTestCase):
         self.assertIsInstance(watch.error, PeerUnreachable)
         self.assertTrue(self.getting.called)
         self.assertEqual(self.links.doubted, 1)
+
+    def test_tells(self) -> None:
+        """
+        Others are looked at when a peer has not answered a ping for a moment, before it
+        is given up; not for one that answers.
+        """
+        watch = self.watch(answers=False, patience=10.0)
+        self.clock.pump([0.05] * 12)
+        self.assertIsNone(watch.error)
+        self.assertEqual(len(self.told), 1)
+        self.watch(answers=True, patience=10.0)
+        self.clock.pump([0.05] * 60)
+        self.assertEqual(self.told, [])
 
     def test_asked_less(self) -> None:
         """

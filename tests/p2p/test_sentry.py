@@ -9,6 +9,7 @@ from typing import Any, cast
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.pace import ANSWER_WITHIN, QUIET
 from eliop2p.p2p.sentry import LATELY, SEVERAL, UNHEARD, Sentry
 from tests.p2p.tiny_parts import FakeMembership, membership_of
@@ -51,11 +52,11 @@ class Links:
         """
         return False
 
-    def probe(self, node_id: str) -> None:
+    def probe(self, peer: PeerInfo) -> None:
         """
         Note it.
         """
-        self.probed.append(node_id)
+        self.probed.append(peer.node_id)
 
     def doubt(self, node_id: str) -> None:
         """
@@ -103,6 +104,12 @@ class SentryTests(SynchronousTestCase):
         self.sentry.connect(cast("Any", self.links))
         self.clock.advance(UNHEARD)
 
+    def ask(self, *names: str) -> None:
+        """
+        Find out whether peers are there.
+        """
+        self.sentry.ask([PeerInfo(name, "10.0.0.1", 9000) for name in names])
+
     def alarm(self) -> None:
         """
         Lose several peers.
@@ -115,8 +122,8 @@ class SentryTests(SynchronousTestCase):
         Peers that give no sign of life when they are asked are doubted, others not.
         """
         self.links.hear("node-3")
-        self.sentry.ask(NAMES[1:4])
-        self.sentry.ask(NAMES[1:4])
+        self.ask(*NAMES[1:4])
+        self.ask(*NAMES[1:4])
         self.assertEqual(self.links.probed, ["node-1", "node-2"])
         self.links.hear("node-2")
         self.clock.advance(ANSWER_WITHIN)
@@ -127,14 +134,26 @@ class SentryTests(SynchronousTestCase):
         A peer that says that its link is slow may be heard late, and is not asked.
         """
         self.slow.add("node-1")
-        self.sentry.ask(NAMES[1:3])
+        self.ask(*NAMES[1:3])
         self.assertEqual(self.links.probed, ["node-2"])
 
     def test_not_connected(self) -> None:
         """
-        A peer without a connection cannot be asked.
+        To connect with a peer in time is a sign of life.
         """
-        self.sentry.ask(["stranger"])
+        self.links.heard = {}
+        self.ask("node-1", "node-2")
+        self.assertEqual(self.links.probed, ["node-1", "node-2"])
+        self.links.hear("node-2")
+        self.clock.advance(ANSWER_WITHIN)
+        self.assertEqual(self.links.doubted, {"node-1"})
+
+    def test_no_address(self) -> None:
+        """
+        A peer that is not connected and has no address cannot be asked.
+        """
+        self.links.heard = {}
+        self.sentry.ask([PeerInfo("stranger", "", 0)])
         self.assertEqual((self.links.probed, self.clock.getDelayedCalls()), ([], []))
 
     def test_alarm(self) -> None:
@@ -162,7 +181,7 @@ class SentryTests(SynchronousTestCase):
         heard, unheard = NAMES[-2:]
         self.links.hear(heard)
         self.clock.advance(QUIET)
-        self.sentry.ask((heard, unheard))
+        self.ask(heard, unheard)
         self.assertEqual(self.links.probed, [unheard])
 
     def test_silent(self) -> None:
@@ -185,6 +204,14 @@ class SentryTests(SynchronousTestCase):
         self.links.hear("node-6")
         self.clock.advance(ANSWER_WITHIN)
         self.assertEqual(self.links.doubted, set())
+
+    def test_report_of_unknown(self) -> None:
+        """
+        Nobody is connected with only because a peer could not reach it.
+        """
+        self.links.heard = {}
+        self.sentry.told("node-7", ["node-6"])
+        self.assertEqual(self.links.probed, [])
 
     def test_two_reports(self) -> None:
         """
@@ -234,6 +261,6 @@ class SentryTests(SynchronousTestCase):
         """
         A node that stops expects no answers.
         """
-        self.sentry.ask(NAMES[1:4])
+        self.ask(*NAMES[1:4])
         self.sentry.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])

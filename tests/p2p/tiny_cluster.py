@@ -170,7 +170,7 @@ class FakeLinks:
         """
         return False
 
-    def probe(self, node_id: str) -> None:
+    def probe(self, peer: PeerInfo) -> None:
         """
         Nothing is to be found out: silence tells.
         """

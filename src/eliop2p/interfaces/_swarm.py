@@ -158,9 +158,9 @@ class IPeerLinks(Interface):
         a limit, so that nobody else is to blame when they come late.
         """
 
-    def probe(node_id: str) -> None:
+    def probe(peer: PeerInfo) -> None:
         """
-        Ask a connected peer for a sign of life.
+        Ask a peer for a sign of life; to be connected with it is one.
         """
 
     def doubt(node_id: str) -> None:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
+from eliop2p.base.errors import PeerUnreachable
 from eliop2p.interfaces import OneWay
 from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.protocol import PeerConnection
@@ -41,6 +42,14 @@ class Dial:
         if self.told_bytes + size <= MAX_TOLD:
             self.told_bytes += size
             self.told.append(message)
+
+    def forsake(self, reason: str) -> None:
+        """
+        Let no request wait any longer; messages do.
+        """
+        waiting, self.waiting = self.waiting, []
+        for waiter in waiting:
+            waiter.errback(PeerUnreachable(f"{self.peer.node_id}: {reason}"))
 
 
 class Building(Factory):

@@ -86,11 +86,8 @@ class PeerLinks:
         max_peers: int,
         bandwidth: Bandwidth | None = None,
     ) -> None:
-        self.bytes_sent = 0
-        self.bytes_received = 0
-        self.messages_sent = 0
-        self.refused = 0
-        self.protocol_errors = 0
+        self.bytes_sent = self.bytes_received = self.messages_sent = 0
+        self.refused = self.protocol_errors = 0
         self._node_id = node_id
         self._secret = secret
         self._network = network
@@ -197,13 +194,15 @@ class PeerLinks:
         """
         return self._bandwidth.held_back
 
-    def probe(self, node_id: str) -> None:
+    def probe(self, peer: PeerInfo) -> None:
         """
         Ask for a sign of life: see :class:`IPeerLinks`.
         """
-        connection = self._proved.usable(node_id)
+        connection = self._proved.usable(peer.node_id)
         if connection is not None:
             connection.probe()
+        elif self.reachable(peer.node_id):
+            self._start(self._dial(peer))
 
     def doubt(self, node_id: str) -> None:
         """
@@ -212,8 +211,10 @@ class PeerLinks:
         connection = self._proved.usable(node_id)
         if connection is not None:
             connection.doubt()
-        else:
-            self._proved.suspect(node_id)
+            return
+        self._proved.suspect(node_id)
+        if node_id in self._dials:
+            self._dials[node_id].forsake("it is silent")
 
     def watch(self, changed: Callable[[str], None]) -> None:
         """
@@ -332,8 +333,7 @@ class PeerLinks:
         del self._dials[peer.node_id]
         self._proved.suspect(peer.node_id)
         _log.info("Cannot reach {peer}: {reason}", peer=peer.node_id, reason=reason)
-        for waiter in dial.waiting:
-            waiter.errback(PeerUnreachable(f"{peer.node_id}: {reason}"))
+        dial.forsake(reason)
 
     # --- from the connections --------------------------------------------------
 

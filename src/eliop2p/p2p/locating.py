@@ -82,11 +82,11 @@ class Search:
         """
         return bool(self._left)
 
-    def others(self) -> tuple[str, ...]:
+    def others(self) -> tuple[PeerInfo, ...]:
         """
-        Name those who may be asked yet.
+        Give those who may be asked yet.
         """
-        return tuple(home.node_id for home in (*self._left, *self._reserve))
+        return (*self._left, *self._reserve)
 
     def may_pass_over(self, home: PeerInfo) -> bool:
         """
@@ -336,7 +336,7 @@ class Locator:
             seconds *= BEHIND_BYTES  # The answer may be here, and wait to be read.
         try:
             if seconds is None:
-                self._keep_vigil(peer.node_id, asking)
+                self._keep_vigil(peer, asking)
             else:
                 asking.addTimeout(seconds, self._clock)
             located = await asking
@@ -348,7 +348,7 @@ class Locator:
         assert isinstance(located, Located | Inlined)
         return located
 
-    def _keep_vigil(self, node_id: str, asking: Deferred[Any]) -> None:
+    def _keep_vigil(self, peer: PeerInfo, asking: Deferred[Any]) -> None:
         """
         Wait for the only home that is left as long as it gives signs of life.
         """
@@ -357,7 +357,7 @@ class Locator:
         vigil = Vigil(
             self._links,
             self._clock,
-            node_id,
+            peer,
             asking,
             after=QUIET if alarmed else OTHER_HOME_AFTER,
             within=within,

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.base.errors import PeerBusy, PeerError, PeerSlow, PeerUnreachable
 from eliop2p.interfaces import IChunkSink, IPeerLinks
+from eliop2p.model.peer import PeerInfo
 from eliop2p.wire.events import Done
 
 SLOWER = 4.0
@@ -110,7 +111,7 @@ class Watch:
     all is asked for a sign of life, and without one it is given up long before that.
 
     Args:
-        node_id: The peer.
+        peer: Who was asked.
         getting: The request.
         sink: What it fills.
         links: Tells whether the peer is heard of.
@@ -120,11 +121,13 @@ class Watch:
             own link is the busy one, everybody is heard late.
         upstream: Tells for how many seconds the peer may have to wait for the chunk
             itself.
+        silent: Called when the peer has not given a sign of life at once, with the
+            seconds in which others give one.
     """
 
     def __init__(
         self,
-        node_id: str,
+        peer: PeerInfo,
         getting: Deferred[Done],
         sink: IChunkSink,
         *,
@@ -133,9 +136,10 @@ class Watch:
         patience: float,
         usual: Callable[[IChunkSink], float],
         upstream: Callable[[], float],
+        silent: Callable[[float], None],
     ) -> None:
         self.error: PeerError | None = None
-        self._node_id = node_id
+        self._peer = peer
         self._getting = getting
         self._sink = sink
         self._links = links
@@ -143,6 +147,7 @@ class Watch:
         self._patience = patience
         self._usual = usual
         self._upstream = upstream
+        self._silent = silent
         self._filled = self._brought = sink.filled
         self._since = clock.seconds()
         self._asked_at = math.inf
@@ -154,7 +159,7 @@ class Watch:
         """
         Whether the peer was asked for a sign of life, and has given none since.
         """
-        heard = self._clock.seconds() - self._links.silence(self._node_id)
+        heard = self._clock.seconds() - self._links.silence(self._peer.node_id)
         return heard < self._asked_at < math.inf
 
     def end(self) -> None:
@@ -168,7 +173,7 @@ class Watch:
         """
         Give the request up for others; the peer is not to blame.
         """
-        self.error = PeerBusy(f"{self._node_id} was told to wait for other chunks")
+        self.error = PeerBusy(f"{self._peer.node_id} was told to wait for other chunks")
         self._getting.cancel()
 
     def _wait(self) -> None:
@@ -201,7 +206,7 @@ class Watch:
         waited = now - self._since
         if waited < 2 * usual:
             return
-        name, seconds = self._node_id, self._patience
+        name, seconds = self._peer.node_id, self._patience
         held_back = self._links.held_back()
         if held_back and self._links.silence(name) < MOST_PATIENCE:
             self._filled, self._since = self._sink.filled, now
@@ -217,7 +222,7 @@ class Watch:
         Nothing came since the last look: ask whether the peer is there, or take it that
         it is not when that brought no answer.
         """
-        silence = self._links.silence(self._node_id)
+        silence = self._links.silence(self._peer.node_id)
         usual = self._usual(self._sink)
         held_back = self._links.held_back()
         if now - silence >= self._asked_at:
@@ -228,9 +233,11 @@ class Watch:
             self._asked_at = math.inf
         elif self._asked_at == math.inf:
             self._asked_at = now
-            self._links.probe(self._node_id)
+            self._links.probe(self._peer)
         elif now >= self._asked_at + max(ANSWER_WITHIN, usual):
-            self._links.doubt(self._node_id)
+            self._links.doubt(self._peer.node_id)
             self.error = PeerUnreachable(
-                f"{self._node_id} was silent for {silence:.3g} s"
+                f"{self._peer.node_id} was silent for {silence:.3g} s"
             )
+        else:
+            self._silent(max(ANSWER_WITHIN, usual))

@@ -3,7 +3,7 @@ Takes bytes of chunks from single peers, within bounds, and keeps their scores.
 """
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 
 import attrs
@@ -46,12 +46,14 @@ class Wanted:
         ticket: Our place among those receiving it.
         intake: Told of bytes that come in vain, also after the end.
         disappointments: How many peers were too slow with this chunk.
+        others: Whom the chunk may be had from otherwise.
     """
 
     sink: IChunkSink
     ticket: int
     intake: Intake
     disappointments: int = 0
+    others: Sequence[PeerInfo] = ()
 
 
 @implementer(IPieceTaker)
@@ -143,6 +145,7 @@ class PeerGets:
         downlink: What is on its way to this node.
         precedence: Ends requests that must make way.
         store_pace: How long the store takes to begin.
+        ask_others: Finds out who else is silent when a peer is, within seconds.
         received: Told of each piece, with its length in bytes.
         slow_nodes: Those that say that they are slow.
         took: Told for how many seconds each chunk took that came whole from one peer.
@@ -157,6 +160,7 @@ class PeerGets:
         downlink: Downlink,
         precedence: Precedence,
         store_pace: StorePace,
+        ask_others: Callable[[Sequence[PeerInfo], float], None],
         received: Callable[[int], None],
         slow_nodes: Container[str] = (),
         took: Callable[[float], None] | None = None,
@@ -167,6 +171,7 @@ class PeerGets:
         self._downlink = downlink
         self._precedence = precedence
         self._store_pace = store_pace
+        self._ask_others = ask_others
         self.received = received
         self._slow_nodes = slow_nodes
         self._took = took
@@ -275,9 +280,11 @@ class PeerGets:
     async def _watched(self, transfer: _Transfer, *, complete: bool) -> Done:
         peer, sink = transfer.peer, transfer.wanted.sink
         request = Get(0, sink.chunk.id, transfer.start, transfer.wanted.ticket)
+        # Who is receiving the chunk may wait for it: that says nothing of others.
+        others = transfer.wanted.others if complete else ()
         getting = self._links.get(peer, request, transfer)
         watch = Watch(
-            peer.node_id,
+            peer,
             getting,
             sink,
             links=self._links,
@@ -285,6 +292,7 @@ class PeerGets:
             patience=self._pace.patience(transfer.wanted.disappointments),
             usual=partial(self._usual, peer.node_id),
             upstream=(lambda: 0.0) if complete else self._upstream,
+            silent=lambda within: self._ask_others(others, within),
         )
         self._watches.add(watch)
         try:

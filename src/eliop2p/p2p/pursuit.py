@@ -28,7 +28,7 @@ from eliop2p.p2p.patience import (
     patience_with_all,
 )
 from eliop2p.p2p.peer_gets import Wanted
-from eliop2p.p2p.selection import choose
+from eliop2p.p2p.selection import Order, choose
 from eliop2p.p2p.store_sink import StoreSink
 from eliop2p.wire.cluster_events import Inlined
 from eliop2p.wire.events import MAX_HOLDERS, Done, Holder, Locate, Located, Verdict
@@ -219,7 +219,7 @@ class Pursuit:
                 return await self._check(done)
         return None
 
-    def _choose(self, holders: tuple[Holder, ...]) -> tuple[tuple[Holder, str], ...]:
+    def _choose(self, holders: tuple[Holder, ...]) -> Order:
         means = self._means
         fast = tuple(each for each in holders if each.node_id not in means.spared)
         return choose(
@@ -253,9 +253,7 @@ class Pursuit:
         self._note("peer", "done", why, begun, name=node_id, intake=intake)
         return await self._check(Done(0, inlined.digest))
 
-    async def _try_hedged(
-        self, holder: Holder, why: str, others: tuple[tuple[Holder, str], ...]
-    ) -> Done | None:
+    async def _try_hedged(self, holder: Holder, why: str, others: Order) -> Done | None:
         """
         Ask a peer, and when it takes unusually long one who holds the chunk, and so
         waits for nobody: the waits-for graph stays free of cycles.
@@ -275,8 +273,8 @@ class Pursuit:
                 return self._try_found(holder.node_id)
             return self._try(spare, f"holds it, and {holder.node_id} takes long")
 
-        race = Race(means.hedges, means.clock, self._try(holder, why), second)
-        return await race.result
+        first = self._try(holder, why, others)
+        return await Race(means.hedges, means.clock, first, second).result
 
     async def _try_found(self, slow: str) -> Done | None:
         located = await self._means.locator.hear(self._sink, tuple(self._rejected))
@@ -288,9 +286,10 @@ class Pursuit:
                     return done
         return None
 
-    async def _try(self, holder: Holder, why: str) -> Done | None:
+    async def _try(self, holder: Holder, why: str, others: Order = ()) -> Done | None:
         means, node_id = self._means, holder.node_id
-        peer = holder.resolve(means.membership.current().peers)
+        peers = means.membership.current().peers
+        peer, rest = holder.resolve(peers), [each.resolve(peers) for each, _ in others]
         if not means.gets.finds(peer):
             self._note_behind(node_id)  # Its home does not know where it is either.
             return None
@@ -298,7 +297,7 @@ class Pursuit:
         outcome = "given up"
         try:
             ticket = means.standings.of(self._chunk.id).ticket
-            wanted = Wanted(self._sink, ticket, intake, self._disappointments)
+            wanted = Wanted(self._sink, ticket, intake, self._disappointments, rest)
             done = await means.gets.get(holder, peer, wanted)
         except PeerError as error:
             outcome = self._failed(node_id, error)

@@ -29,6 +29,11 @@ LONGEST_BAN = 3600.0
 For how many seconds a peer that gave corrupt bytes is not asked; doubled each time.
 """
 
+Order = tuple[tuple[Holder, str], ...]
+"""
+Peers in the order in which to ask them, with the reason of each.
+"""
+
 _NOMINAL = 1024 * 1024
 _FLOOR = 0.01
 
@@ -226,7 +231,7 @@ def choose(
     now: float,
     rejected: Container[str] = (),
     near: Container[str] | None = None,
-) -> tuple[tuple[Holder, str], ...]:
+) -> Order:
     """
     Order the nodes that a home proposed, best first.
 

@@ -9,6 +9,7 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from eliop2p.interfaces import IMembership, IPeerLinks
+from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.pace import ANSWER_WITHIN, MOST_PATIENCE, QUIET
 
 SEVERAL = 3
@@ -112,21 +113,29 @@ class Sentry:
         """
         return self.alarmed and node_id != self._node_id and self._unheard(node_id)
 
-    def ask(self, node_ids: Iterable[str]) -> None:
+    def ask(self, peers: Iterable[PeerInfo], within: float | None = None) -> None:
         """
-        Find out whether connected peers are there that have said nothing for a while;
-        where several are silent, since before these were noticed.
+        Find out whether peers are there that have said nothing for a while; where
+        several are silent, since before these were noticed.
+
+        Args:
+            peers: Whom to ask.
+            within: Seconds in which they must have given a sign of life, where that is
+                known; or else all that is on its way may come before it.
         """
         links = self._links
         if links is None:
             return
+        if within is None:
+            within = max(ANSWER_WITHIN, min(self._delay(), MOST_PATIENCE))
         least = UNHEARD if self.alarmed else QUIET
-        for node_id in node_ids:
-            silence = links.silence(node_id)
-            connected = least <= silence < math.inf and links.reachable(node_id)
-            if connected and node_id not in self._asked and node_id not in self._slow:
-                links.probe(node_id)
-                within = max(ANSWER_WITHIN, min(self._delay(), MOST_PATIENCE))
+        for peer in peers:
+            node_id = peer.node_id
+            known = node_id in self._asked or node_id in self._slow
+            if known or links.silence(node_id) < least or not links.reachable(node_id):
+                continue
+            if peer.host or links.silence(node_id) < math.inf:
+                links.probe(peer)
                 self._asked[node_id] = self._clock.callLater(
                     within, self._judge, node_id, within
                 )
@@ -135,14 +144,14 @@ class Sentry:
         """
         Take that a peer could not reach others, or had no use of them.
         """
+        peers = self._membership.current().peers
+        members = [each for each in node_ids if each in peers and each != self._node_id]
         if self.alarmed:
-            members = self._membership.current().peers
-            for node_id in node_ids:
-                if node_id in members and node_id != self._node_id:
-                    self._believe(by, node_id)
+            for node_id in members:
+                self._believe(by, node_id)
         else:
             self._reported.clear()
-            self.ask(node_ids)
+            self.ask(peers[each] for each in members if self._is_connected(each))
 
     def stop(self) -> None:
         """
@@ -167,6 +176,9 @@ class Sentry:
             self._links.doubt(node_id)
         else:
             self._reported[node_id] = by, now
+
+    def _is_connected(self, node_id: str) -> bool:
+        return self._links is not None and self._links.silence(node_id) < math.inf
 
     def _unheard(self, node_id: str) -> bool:
         return self._links is not None and self._links.silence(node_id) >= UNHEARD

@@ -123,6 +123,7 @@ class TransferManager:
             downlink=downlink,
             precedence=precedence,
             store_pace=store_pace,
+            ask_others=sentry.ask,
             received=self._received,
             slow_nodes=speed.slow_nodes,
             took=self.hedges.took,

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from eliop2p.base.errors import PeerUnreachable
 from eliop2p.interfaces import IPeerLinks
+from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.patience import OTHER_HOME_AFTER
 
 
@@ -19,7 +20,7 @@ class Vigil:
     Args:
         links: Tells whether the peer is heard of.
         clock: The time.
-        node_id: The peer.
+        peer: Whom the question was put to.
         asking: The question.
         after: Seconds until the peer is asked for a sign of life.
         within: Seconds in which it must have given one.
@@ -29,7 +30,7 @@ class Vigil:
         self,
         links: IPeerLinks,
         clock: IReactorTime,
-        node_id: str,
+        peer: PeerInfo,
         asking: Deferred[Any],
         *,
         after: float,
@@ -38,7 +39,7 @@ class Vigil:
         self._silent = False
         self._links = links
         self._clock = clock
-        self._node_id = node_id
+        self._peer = peer
         self._asking = asking
         self._within = within
         self._call = clock.callLater(after, self._probe)
@@ -53,18 +54,18 @@ class Vigil:
         if self._call.active():
             self._call.cancel()
         if self._silent:
-            raise PeerUnreachable(f"{self._node_id} gave no sign of life")
+            raise PeerUnreachable(f"{self._peer.node_id} gave no sign of life")
         return result
 
     def _probe(self) -> None:
-        self._links.probe(self._node_id)
+        self._links.probe(self._peer)
         self._call = self._clock.callLater(self._within, self._judge)
 
     def _judge(self) -> None:
-        silent = self._links.silence(self._node_id) >= self._within
+        silent = self._links.silence(self._peer.node_id) >= self._within
         if silent and not self._links.held_back():
             self._silent = True
-            self._links.doubt(self._node_id)
+            self._links.doubt(self._peer.node_id)
             self._asking.cancel()
         else:
             self._call = self._clock.callLater(OTHER_HOME_AFTER, self._probe)

@@ -230,7 +230,7 @@ class _Links:
         """
         return False
 
-    def probe(self, node_id: str) -> None:
+    def probe(self, peer: PeerInfo) -> None:
         """
         Ask nobody: nothing is waited for.
         """
