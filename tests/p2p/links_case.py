@@ -140,3 +140,14 @@ class LinksCase(SynchronousTestCase):
         answer = self.ask()
         self.run_for(0.05)
         self.successResultOf(answer)
+
+    def connect_both(self) -> None:
+        """
+        Let both sides connect at once, and be idle then.
+        """
+        there = self.ask()
+        back = self.right.links.ask(self.left.info, Locate(0, chunk_id(1), 0, True, ()))
+        self.run_for(1.0)
+        self.successResultOf(there)
+        self.successResultOf(back)
+        self.assertEqual(len(self.network.pairs), 2)

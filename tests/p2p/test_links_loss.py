@@ -2,15 +2,12 @@
 Tests for links that are lost, not trusted, and closed.
 """
 
-import math
-
 from twisted.internet.defer import CancelledError
 
 from eliop2p.base.errors import (
     PeerUnreachable,
 )
 from eliop2p.model.peer import PeerInfo
-from eliop2p.net.copying_stream import CopyingStream
 from eliop2p.p2p.connections import SUSPICION
 from eliop2p.p2p.links import CONNECT_TIMEOUT, MAX_UNPROVED
 from eliop2p.p2p.reachability import LOOK_AGAIN
@@ -79,29 +76,6 @@ class LossTests(LinksCase):
         self.clock.advance(0.1)
         self.failureResultOf(answer, PeerUnreachable)
 
-    def test_a_peer_doubted_while_it_is_called(self) -> None:
-        """
-        Requests do not wait for a connection with a peer that is doubted; what it was
-        told comes through when it is there after all.
-        """
-        answer = self.ask()
-        self.left.links.tell(self.right.info, ForgetObject(OBJECT))
-        self.left.links.doubt("right")
-        self.failureResultOf(answer, PeerUnreachable)
-        self.failureResultOf(self.ask(), PeerUnreachable)
-        self.run_for(0.05)
-        self.assertTrue(self.left.links.reachable("right"))
-        self.assertEqual(self.right.requests.messages, [("left", ForgetObject(OBJECT))])
-
-    def test_asked_for_a_sign_of_life(self) -> None:
-        """
-        A peer that is asked for a sign of life without a connection gets one.
-        """
-        self.left.links.probe(self.right.info)
-        self.assertEqual(self.left.links.silence("right"), math.inf)
-        self.run_for(0.05)
-        self.assertLess(self.left.links.silence("right"), 0.05)
-
     def test_a_waiting_request_is_cancelled(self) -> None:
         """
         A request can be cancelled while the connection is being made.
@@ -126,33 +100,6 @@ class LossTests(LinksCase):
         self.run_for(0.05)
         self.assertTrue(self.left.links.reachable("right"))
 
-    def test_a_silent_peer_that_is_heard_again(self) -> None:
-        """
-        A peer that was doubted is tried again as soon as it says something.
-        """
-        self.connect()
-        self.left.links.doubt("right")
-        self.assertFalse(self.left.links.reachable("right"))
-        self.right.links.tell(self.left.info, ForgetObject(OBJECT))
-        self.run_for(0.05)
-        self.assertTrue(self.left.links.reachable("right"))
-
-    def test_a_starved_peer(self) -> None:
-        """
-        A peer that says nothing, but whose kernel takes what it is sent, waits for a
-        processor; one that is not connected does not.
-        """
-        starved = self.left.links.starved
-        self.assertFalse(starved("right"))
-        self.connect()
-        self.run_for(1.0)
-        self.assertFalse(starved("right"))
-        self.patch(CopyingStream, "unacknowledged", lambda _: 0.04)
-        self.assertTrue(starved("right"))
-        self.right.links.tell(self.left.info, ForgetObject(OBJECT))
-        self.run_for(0.05)
-        self.assertFalse(starved("right"))
-
     def test_a_peer_that_is_a_member_anew(self) -> None:
         """
         A suspected peer is tried again at once, and an attempt under way is made anew,
@@ -175,65 +122,11 @@ class LossTests(LinksCase):
         self.left.links.welcome("right")
         self.assertEqual(self.network.attempts, 3)
 
-    def test_a_silent_peer_fails_requests(self) -> None:
-        """
-        A request to a peer that says nothing fails after 5 seconds, and the peer is
-        suspected.
-        """
-        self.connect()
-        self.network.freeze()
-        answer = self.ask()
-        self.clock.advance(4.9)
-        self.assertNoResult(answer)
-        self.clock.advance(0.2)
-        self.failureResultOf(answer, PeerUnreachable)
-        self.assertFalse(self.left.links.reachable("right"))
-
-    def test_a_silent_peer_is_dropped(self) -> None:
-        """
-        An idle connection on which nothing comes is dropped by its pings.
-        """
-        self.connect()
-        self.network.freeze()
-        self.run_for(71, step=0.5)
-        self.assertEqual(self.left.requests.lost_peers, ["right"])
-        self.assertEqual(self.right.requests.lost_peers, ["left"])
-
-    def test_an_idle_connection_lives(self) -> None:
-        """
-        A connection that nobody uses stays, kept up by pings.
-        """
-        self.connect()
-        self.run_for(200, step=0.05)
-        self.assertEqual(self.left.requests.lost_peers, [])
-        self.connect()
-        self.assertEqual(self.network.attempts, 1)
-
-    def test_a_silent_peer_that_has_started_again(self) -> None:
-        """
-        When a peer has come back on a second connection, the dead one is passed over.
-        """
-        self.connect()
-        self.network.freeze()
-        lost = self.ask()
-        again = self.node("right")
-        again.links.tell(self.left.info, ForgetObject(OBJECT))
-        self.run_for(6, step=0.01)
-        self.failureResultOf(lost, PeerUnreachable)
-        self.assertTrue(self.left.links.reachable("right"))
-        self.connect()
-        self.assertEqual(self.left.requests.lost_peers, [])
-
     def test_both_connect_at_once(self) -> None:
         """
         Two connections made at the same moment both live; one lost is no loss.
         """
-        there = self.ask()
-        back = self.right.links.ask(self.left.info, Locate(0, chunk_id(1), 0, True, ()))
-        self.run_for(0.05)
-        self.successResultOf(there)
-        self.successResultOf(back)
-        self.assertEqual(len(self.network.pairs), 2)
+        self.connect_both()
         self.network.pairs[0][0].abortConnection()
         self.run_for(0.05)
         self.assertEqual(self.left.requests.lost_peers, [])

@@ -4,6 +4,7 @@ Which connections there are with whom, and who is not to be tried at the moment.
 
 from twisted.internet.interfaces import IReactorTime
 
+from eliop2p.p2p.pace import ANSWER_WITHIN
 from eliop2p.p2p.protocol import PeerConnection
 from eliop2p.p2p.reachability import Reachability
 
@@ -76,9 +77,25 @@ class Connections:
         """
         Give the oldest connection with a peer, one that is in doubt only when all are.
         """
-        shared = [link for link in self._shared.get(node_id, ()) if link.is_open]
+        shared = self._open(node_id)
         trusted = [link for link in shared if not link.calls.in_doubt]
         return next(iter(trusted or shared), None)
+
+    def doubt(self, node_id: str) -> None:
+        """
+        Note that a peer gave no sign of life: what is asked over any of its connections
+        ends, or each would be waited for in turn; but not over those on which it was
+        heard meanwhile. A peer that has started again answers on one of them.
+        """
+        now, used = self._clock.seconds(), self.usable(node_id)
+        for link in self._open(node_id):
+            if link is used:
+                link.doubt()
+            elif link.silence(now) >= ANSWER_WITHIN:
+                link.doubt()
+                link.probe()
+        if used is None:
+            self.suspect(node_id)
 
     def suspect(self, node_id: str) -> None:
         """
@@ -110,3 +127,6 @@ class Connections:
         if connection is not None:
             return connection.calls.in_doubt
         return self._clock.seconds() < self._suspects.get(node_id, 0.0)
+
+    def _open(self, node_id: str) -> list[PeerConnection]:
+        return [link for link in self._shared.get(node_id, ()) if link.is_open]

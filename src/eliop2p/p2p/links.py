@@ -208,11 +208,7 @@ class PeerLinks:
         """
         Note that a peer is silent: see :class:`IPeerLinks`.
         """
-        connection = self._proved.usable(node_id)
-        if connection is not None:
-            connection.doubt()
-            return
-        self._proved.suspect(node_id)
+        self._proved.doubt(node_id)
         if node_id in self._dials:
             self._dials[node_id].forsake("it is silent")
 

@@ -271,7 +271,9 @@ class Pursuit:
             means.scores.delivered(holder.node_id, max(brought, 1), seconds)
             if spare is None:
                 return self._try_found(holder.node_id)
-            return self._try(spare, f"holds it, and {holder.node_id} takes long")
+            return self._try(
+                spare, f"holds it, and {holder.node_id} takes long", others
+            )
 
         first = self._try(holder, why, others)
         return await Race(means.hedges, means.clock, first, second).result
