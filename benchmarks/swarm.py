@@ -37,7 +37,7 @@ def row(name: str, outcome: Outcome, seconds: float) -> str:
     return (
         f"| {name} | {plan.nodes} | {plan.bound:.2f} s | {outcome.ratio(0.5):.2f} / "
         f"{outcome.ratio(1.0):.2f} | {outcome.amplification:.3f} | "
-        f"{outcome.messages:.1f} | {outcome.entries} | "
+        f"{outcome.least:.3f} | {outcome.messages:.1f} | {outcome.entries} | "
         f"{outcome.wrong + outcome.failed + outcome.hanging} | {plan.seed} | "
         f"{seconds:.0f} s |"
     )
@@ -71,9 +71,10 @@ def run_scenarios(options: argparse.Namespace) -> list[tuple[str, Outcome]]:
     Run the scenarios that are asked for, and print a line for each.
     """
     print(
-        "| scenario | nodes | bound | 50% / 100% | amplification | messages |", end=""
+        "| scenario | nodes | bound | 50% / 100% | amplification | least | messages |",
+        end=" entries | bad | seed | CPU |\n",
     )
-    print(" entries | bad | seed | CPU |\n|---|---|---|---|---|---|---|---|---|---|")
+    print("|---" * 11 + "|")
     outcomes = []
     for name in options.scenario:
         for nodes in options.nodes:

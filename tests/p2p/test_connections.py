@@ -11,6 +11,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.p2p.connections import SUSPICION, Connections
 
 
+class Link(SimpleNamespace):
+    """
+    A connection that is equal to no other.
+    """
+
+    __hash__ = object.__hash__
+
+
 class SuspicionTests(SynchronousTestCase):
     """
     A peer with one connection.
@@ -23,7 +31,7 @@ class SuspicionTests(SynchronousTestCase):
         self.clock = Clock()
         self.connections = Connections(self.clock)
         calls = SimpleNamespace(in_doubt=False, resume=self.resume)
-        connection = SimpleNamespace(peer_id="a", is_open=True, calls=calls)
+        connection = Link(peer_id="a", is_open=True, calls=calls)
         self.connection = cast("Any", connection)
         self.connections.add(self.connection)
 

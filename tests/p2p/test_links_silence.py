@@ -129,10 +129,10 @@ class SilenceTests(LinksCase):
         self.run_for(1.0)
         self.assertFalse(self.left.links.reachable("right"))
 
-    def test_one_of_two_connections_is_dead(self) -> None:
+    def test_one_of_two_connections_is_new(self) -> None:
         """
-        A peer that is silent on one connection only is trusted as soon as it answers on
-        the other.
+        A peer that is silent on one connection, and has made another one since, is
+        there: it has started again.
         """
         self.connect()
         self.network.freeze()
@@ -140,6 +140,16 @@ class SilenceTests(LinksCase):
         again.links.tell(self.left.info, ForgetObject(OBJECT))
         self.run_for(1.0)
         self.left.links.doubt("right")
+        self.assertTrue(self.left.links.reachable("right"))
+
+    def test_one_of_two_connections_is_lost(self) -> None:
+        """
+        When one of two connections in doubt is lost, the other one tells whether the
+        peer is there.
+        """
+        self.connect_both()
+        self.left.links.doubt("right")
         self.assertFalse(self.left.links.reachable("right"))
+        self.network.pairs[0][0].abortConnection()
         self.run_for(0.05)
         self.assertTrue(self.left.links.reachable("right"))

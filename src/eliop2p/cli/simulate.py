@@ -155,6 +155,7 @@ def simulate(
         ("half of the nodes", f"{outcome.ratio(0.5):.2f} x bound"),
         ("all nodes", f"{outcome.ratio(1.0):.2f} x bound"),
         ("read from the store", f"{outcome.amplification:.3f} x object"),
+        ("least that could be read", f"{outcome.least:.3f} x object"),
         ("messages", f"{outcome.messages:.1f} for each chunk and node"),
         ("failed or wrong", str(outcome.failed + outcome.wrong + outcome.hanging)),
         ("fingerprint", outcome.fingerprint[:16]),

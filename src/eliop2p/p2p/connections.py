@@ -34,7 +34,8 @@ class Connections:
     def __init__(self, clock: IReactorTime) -> None:
         self.reachability = Reachability(clock, self.suspected)
         self._clock = clock
-        self._shared: dict[str, list[PeerConnection]] = {}
+        # By peer, with the time since when it has been one.
+        self._shared: dict[str, dict[PeerConnection, float]] = {}
         self._suspects: dict[str, float] = {}
 
     def asked(self) -> list[int]:
@@ -50,10 +51,10 @@ class Connections:
         Returns:
             False when there are too many with this peer already.
         """
-        shared = self._shared.setdefault(connection.peer_id, [])
+        shared = self._shared.setdefault(connection.peer_id, {})
         if len(shared) >= MAX_SHARED:
             return False
-        shared.append(connection)
+        shared[connection] = self._clock.seconds()
         self._suspects.pop(connection.peer_id, None)
         return True
 
@@ -64,11 +65,12 @@ class Connections:
         Returns:
             Whether it was the last one with its peer.
         """
-        shared = self._shared.get(connection.peer_id, [])
+        shared = self._shared.get(connection.peer_id, {})
         if connection not in shared:
             return False
-        shared.remove(connection)
+        del shared[connection]
         if shared:
+            self._look_again(connection.peer_id)
             return False
         del self._shared[connection.peer_id]
         return True
@@ -85,17 +87,17 @@ class Connections:
         """
         Note that a peer gave no sign of life: what is asked over any of its connections
         ends, or each would be waited for in turn; but not over those on which it was
-        heard meanwhile. A peer that has started again answers on one of them.
+        heard meanwhile, or made since: it has started again.
         """
         now, used = self._clock.seconds(), self.usable(node_id)
-        for link in self._open(node_id):
-            if link is used:
-                link.doubt()
-            elif link.silence(now) >= ANSWER_WITHIN:
-                link.doubt()
-                link.probe()
         if used is None:
             self.suspect(node_id)
+            return
+        shared = self._shared[node_id]
+        for link in self._open(node_id):
+            before = shared[link] <= used.heard and link.silence(now) >= ANSWER_WITHIN
+            if link is used or before:
+                link.doubt()
 
     def suspect(self, node_id: str) -> None:
         """
@@ -127,6 +129,14 @@ class Connections:
         if connection is not None:
             return connection.calls.in_doubt
         return self._clock.seconds() < self._suspects.get(node_id, 0.0)
+
+    def _look_again(self, node_id: str) -> None:
+        """
+        A connection is lost, and perhaps it alone: the others need not be in doubt.
+        """
+        for link in self._open(node_id):
+            if link.calls.in_doubt:
+                link.probe()
 
     def _open(self, node_id: str) -> list[PeerConnection]:
         return [link for link in self._shared.get(node_id, ()) if link.is_open]

@@ -15,6 +15,7 @@ import attrs
 from eliop2p.testing.crowd import Crowd, CrowdNode, Reader
 from eliop2p.testing.crowd_bounds import Peak, Peaks, weigh
 from eliop2p.testing.crowd_joining import Plane, joined
+from eliop2p.testing.crowd_needs import least_sent
 from eliop2p.testing.crowd_parts import CrowdPlan
 
 STEP = 0.01
@@ -48,6 +49,8 @@ class Outcome:
         times: Seconds that each read took that counts, sorted.
         counted: How many reads count: those of survivors, or of fast nodes.
         amplification: Bytes that the store sent, relative to those of the object.
+        least: The same if it had sent none that could be spared: more than 1 where
+            nodes died, or were cut off, with bytes that nobody else had.
         messages: Control messages sent for each chunk that a node got.
         wrong: Reads with a wrong byte.
         failed: Reads that ended with an error.
@@ -71,6 +74,7 @@ class Outcome:
     fingerprint: str
     peaks: tuple[Peak, ...]
     joining: float = 0.0
+    least: float = 1.0
 
     def ratio(self, part: float) -> float:
         """
@@ -191,12 +195,16 @@ def killed(
     crowd = Crowd(plan)
     crowd.introduce()
     victims = _some(crowd, part)
+    least = []
 
     def kill() -> None:
         for node in victims:
             crowd.vanish(node)
+        survivors = [node for node in crowd.nodes if node not in victims]
+        least.append(least_sent(crowd, [survivors]))
 
-    return read_all(crowd, ((plan.bound / 2, kill),), progress)
+    outcome = read_all(crowd, ((plan.bound / 2, kill),), progress)
+    return attrs.evolve(outcome, least=max(1.0, *least))
 
 
 def slow(plan: CrowdPlan, progress: Progress = _silent, part: float = 0.05) -> Outcome:
@@ -244,11 +252,15 @@ def parted(
     sides = {node.me.host: int(at < half) for at, node in enumerate(crowd.nodes)}
     fabric = crowd.network.fabric
     start = plan.bound / 4
-    return read_all(
-        crowd,
-        ((start, lambda: fabric.split(sides)), (start + seconds, fabric.join)),
-        progress,
-    )
+    least = []
+
+    def cut() -> None:
+        fabric.split(sides)
+        least.append(least_sent(crowd, [crowd.nodes[:half], crowd.nodes[half:]]))
+
+    events = ((start, cut), (start + seconds, fabric.join))
+    outcome = read_all(crowd, events, progress)
+    return attrs.evolve(outcome, least=max(1.0, *least))
 
 
 def controlled(plan: CrowdPlan, progress: Progress = _silent) -> Outcome:

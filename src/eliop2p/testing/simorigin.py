@@ -40,6 +40,7 @@ class SimOrigin:
     Attributes:
         reads: Requests so far.
         sent: Bytes that were sent, whether they were wanted in the end or not.
+        came: Those of them that have come to a node that wanted them.
         by_chunk: Requests by chunk id.
     """
 
@@ -55,7 +56,7 @@ class SimOrigin:
         content: Callable[[Chunk], memoryview],
     ) -> None:
         self.reads = 0
-        self.sent = 0
+        self.sent = self.came = 0
         self.by_chunk: dict[bytes, int] = {}
         self.clock = clock
         self.fabric = fabric
@@ -149,6 +150,7 @@ class _Answer:
             return
         assert packet is not None
         start, self._position = self._position, self._position + len(packet)
+        self._origin.came += len(packet)
         try:
             self._sink.write(start, packet)
         except ElioError as error:
