@@ -11,12 +11,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from eliop2p.p2p.connections import SUSPICION, Connections
 
 
-class Link(SimpleNamespace):
+class Link:
     """
-    A connection that is equal to no other.
+    An open connection with one peer.
     """
 
-    __hash__ = object.__hash__
+    peer_id = "a"
+    is_open = True
+
+    def __init__(self, calls: SimpleNamespace) -> None:
+        self.calls = calls
 
 
 class SuspicionTests(SynchronousTestCase):
@@ -31,7 +35,7 @@ class SuspicionTests(SynchronousTestCase):
         self.clock = Clock()
         self.connections = Connections(self.clock)
         calls = SimpleNamespace(in_doubt=False, resume=self.resume)
-        connection = Link(peer_id="a", is_open=True, calls=calls)
+        connection = Link(calls)
         self.connection = cast("Any", connection)
         self.connections.add(self.connection)
 

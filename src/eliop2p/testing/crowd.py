@@ -60,7 +60,7 @@ UPLOAD_SLOTS = 16
 Uploads of a node that may be under way.
 """
 
-_UNDER_WAY = 2
+UNDER_WAY = 2
 """
 Segments of one connection that are under way at a time: enough for the full rate.
 """
@@ -262,7 +262,7 @@ class Crowd:
             latency=plan.latency,
             max_segment=segment,
             min_segment=segment,
-            window=_UNDER_WAY * segment,
+            window=UNDER_WAY * segment,
             high_water=segment,
         )
         self.network.fabric.loss = plan.loss
