@@ -152,6 +152,41 @@ class ViewTests(SynchronousTestCase):
         self.cluster.run(1.5)
         self.assertEqual(self.successResultOf(fetching).source, "origin")
 
+    def test_slow_homes(self) -> None:
+        """
+        A home that says that it is slow is passed over when it is late, and not taken
+        for dead: its answer comes behind what else it sends.
+        """
+        asker, first = self.homes[5], self.homes[0].node_id
+        asker.links.late[first] = 3.0
+        for slow in (True, False):
+            for home in self.homes[:3]:
+                asker.swarm.speed.slow_nodes.note(home.node_id, slow=slow)
+            self.patch(asker.links, "silence", lambda _: 1.5)
+            fetching = asker.fetch(self.chunk)
+            self.cluster.run(1.1)
+            self.assertEqual(asker.links.reachable(first), slow)
+            self.cluster.run(5.0)
+            self.successResultOf(fetching)
+
+    def test_only_home_is_slow(self) -> None:
+        """
+        The only home that is left is given more time when it says that it is slow.
+        """
+        asker, (first, *others) = self.homes[5], self.homes
+        for slow in (True, False):
+            for node in others:
+                asker.links.suspect(node.node_id)
+            asker.swarm.speed.slow_nodes.note(first.node_id, slow=slow)
+            asker.links.late[first.node_id] = 2.8
+            self.patch(asker.links, "silence", lambda _: 1.5)
+            fetching = asker.fetch(self.chunk)
+            self.cluster.run(2.5)
+            self.assertEqual(asker.links.reachable(first.node_id), slow)
+            self.assertEqual(fetching.called, not slow)
+            self.cluster.run(5.0)
+            self.successResultOf(fetching)
+
     def test_late_home_of_a_known_chunk(self) -> None:
         """
         It is not waited for when the second one knows.

@@ -48,6 +48,13 @@ ANSWER_WITHIN = 0.5
 Seconds in which it must have given one, at least.
 """
 
+SLOW_SECONDS = 2.0
+"""
+The same for a peer that says that it is slow: what it is sending comes before. So many
+seconds a chunk of its may take, too: it gives only what nobody else has, so that there
+is nobody to go to instead.
+"""
+
 MOST_QUIET = 4
 """
 How many times longer that is, at most, for a peer that has given signs of life when it
@@ -66,6 +73,19 @@ def quiet(usual: float) -> float:
             link is slow, nobody is heard of for long, and pings would not help.
     """
     return max(QUIET, usual / 4)
+
+
+def sign_within(delay: float, *, slow: bool) -> float:
+    """
+    Tell in how many seconds a peer must have given a sign of life.
+
+    Args:
+        delay: Seconds that what is on its way to this node takes, which the sign may
+            come behind; infinite while that is unknown.
+        slow: Whether the peer says that it is slow.
+    """
+    least = SLOW_SECONDS if slow else ANSWER_WITHIN
+    return max(least, min(delay, MOST_PATIENCE))
 
 
 class Pace:

@@ -16,7 +16,7 @@ from eliop2p.interfaces import IChunkSink, IPeerLinks, IPieceTaker
 from eliop2p.model.peer import PeerInfo
 from eliop2p.model.trail import Intake
 from eliop2p.p2p.downlink import Downlink
-from eliop2p.p2p.pace import MOST_PATIENCE, Pace, Watch
+from eliop2p.p2p.pace import MOST_PATIENCE, SLOW_SECONDS, Pace, Watch
 from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.p2p.store_pace import StorePace
@@ -26,13 +26,6 @@ GETS_PER_PEER = 8
 """
 How many chunks one peer is asked for at a time, of those that it holds; and as many of
 those that it is receiving itself.
-"""
-
-
-SLOW_SECONDS = 2.0
-"""
-Seconds that a chunk may take, at least, from a peer that says that it is slow: it gives
-only what nobody else has, so that there is nobody to go to instead.
 """
 
 

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from eliop2p.interfaces import IMembership, IPeerLinks
 from eliop2p.model.peer import PeerInfo
-from eliop2p.p2p.pace import ANSWER_WITHIN, MOST_PATIENCE, QUIET
+from eliop2p.p2p.pace import QUIET, sign_within
 
 SEVERAL = 3
 LATELY = 5.0
@@ -127,7 +127,7 @@ class Sentry:
         if links is None:
             return
         if within is None:
-            within = max(ANSWER_WITHIN, min(self._delay(), MOST_PATIENCE))
+            within = sign_within(self._delay(), slow=False)
         least = UNHEARD if self.alarmed else QUIET
         for peer in peers:
             node_id = peer.node_id
