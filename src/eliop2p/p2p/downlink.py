@@ -76,6 +76,12 @@ class Downlink:
         """
         self._received += size
         self._speed.meter.came(size)
+        self._turn()
+
+    def _turn(self) -> None:
+        """
+        Begin the next window, if this one is over.
+        """
         now = self._clock.seconds()
         seconds = now - self._since
         if seconds < WINDOW:
@@ -93,6 +99,7 @@ class Downlink:
         others = [other for other in self._filling.values() if other is not sink]
         if not others:
             return 0.0
+        self._turn()  # For nothing may come any more.
         if not self._rate:
             return math.inf
         return sum(other.chunk.length - other.filled for other in others) / self._rate
