@@ -255,9 +255,9 @@ class Watch:
             self._asked_at = now
             self._links.probe(self._peer)
         elif now >= self._asked_at + max(ANSWER_WITHIN, usual):
-            self._links.doubt(self._peer.node_id)
             self.error = PeerUnreachable(
                 f"{self._peer.node_id} was silent for {silence:.3g} s"
             )
+            self._links.doubt(self._peer.node_id)
         else:
             self._silent(max(ANSWER_WITHIN, usual))

@@ -11,12 +11,18 @@ from twisted.internet.defer import CancelledError, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from eliop2p.base.errors import PeerBusy, PeerError, PeerSlow, WrongAnswer
+from eliop2p.base.errors import (
+    PeerBusy,
+    PeerError,
+    PeerSlow,
+    PeerUnreachable,
+    WrongAnswer,
+)
 from eliop2p.interfaces import IChunkSink, IPeerLinks, IPieceTaker
 from eliop2p.model.peer import PeerInfo
 from eliop2p.model.trail import Intake
 from eliop2p.p2p.downlink import Downlink
-from eliop2p.p2p.pace import MOST_PATIENCE, SLOW_SECONDS, Pace, Watch
+from eliop2p.p2p.pace import MOST_PATIENCE, SLOW_SECONDS, Pace, Watch, sign_within
 from eliop2p.p2p.precedence import Precedence
 from eliop2p.p2p.selection import PeerScores
 from eliop2p.p2p.store_pace import StorePace
@@ -273,8 +279,9 @@ class PeerGets:
     async def _watched(self, transfer: _Transfer, *, complete: bool) -> Done:
         peer, sink = transfer.peer, transfer.wanted.sink
         request = Get(0, sink.chunk.id, transfer.start, transfer.wanted.ticket)
-        # Who is receiving the chunk may wait for it: that says nothing of others.
-        others = transfer.wanted.others if complete else ()
+        others = transfer.wanted.others
+        # Who is receiving the chunk may wait for it: that says nothing of others yet.
+        at_once = others if complete else ()
         getting = self._links.get(peer, request, transfer)
         watch = Watch(
             peer,
@@ -285,7 +292,7 @@ class PeerGets:
             patience=self._pace.patience(transfer.wanted.disappointments),
             usual=partial(self._usual, peer.node_id),
             upstream=(lambda: 0.0) if complete else self._upstream,
-            silent=lambda within: self._ask_others(others, within),
+            silent=lambda within: self._ask_others(at_once, within),
         )
         self._watches.add(watch)
         try:
@@ -298,3 +305,6 @@ class PeerGets:
         finally:
             self._watches.discard(watch)
             watch.end()
+            if isinstance(watch.error, PeerUnreachable):
+                usual = self._usual(peer.node_id, sink)
+                self._ask_others(others, sign_within(usual, slow=False))
