@@ -71,6 +71,19 @@ class DownlinkTests(SynchronousTestCase):
         sink, _ = self.ask(), self.ask()
         self.assertEqual(self.downlink.delay(sink), math.inf)
 
+    def test_nothing_comes_any_more(self) -> None:
+        """
+        What came in the first moments tells how fast the link is when nothing follows:
+        those who fall silent then can be told from a slow link.
+        """
+        first, second = self.ask(), self.ask()
+        self.clock.advance(WINDOW / 4)
+        first.filled += 500
+        self.downlink.came(500)
+        self.assertEqual(self.downlink.delay(second), math.inf)
+        self.clock.advance(WINDOW)
+        self.assertEqual(self.downlink.delay(second), 500 / (500 / (1.25 * WINDOW)))
+
     def test_alone(self) -> None:
         """
         A chunk that is alone on its way does not wait for itself: who sends it a byte

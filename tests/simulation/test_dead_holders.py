@@ -1,12 +1,12 @@
 """
-A chunk that only nodes without power, and one other, hold.
+A chunk that only nodes without power, and one other, hold or receive.
 """
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.testing.crowd import Crowd, Reader
-from eliop2p.testing.crowd_parts import CrowdPlan
+from eliop2p.testing.crowd_parts import GBIT, CrowdPlan
 
 HOLDERS = 5
 
@@ -32,10 +32,40 @@ def read_from_the_dead(seed: int) -> tuple[Crowd, Reader]:
     return crowd, reader
 
 
+def read_from_dead_relays(seed: int) -> tuple[Crowd, Reader]:
+    """
+    The same, but those who die are still receiving the chunk from one that lives.
+    """
+    crowd = Crowd(CrowdPlan(nodes=14, chunks=1, seed=seed, store_rate=GBIT))
+    crowd.introduce()
+    layout = crowd.layout()
+    peers = crowd.nodes[0].members.current().peers
+    homes = Homes().of(layout.chunk(0).id, peers)
+    others = [node for node in crowd.nodes if node.me.node_id not in homes]
+    others[0].read(layout)
+    crowd.pass_time(0.04)
+    for node in others[1:HOLDERS]:
+        node.read(layout)
+    crowd.pass_time(0.02)
+    for node in others[1:HOLDERS]:
+        crowd.vanish(node)
+    reader = others[HOLDERS].read(layout)
+    crowd.pass_time(10.0)
+    return crowd, reader
+
+
 class DeadHolderTests(SynchronousTestCase):
     """
     Nodes that are asked for a chunk, and say nothing.
     """
+
+    def assert_read_within(self, seconds: float, reader: Reader) -> None:
+        """
+        Demand that a read was right, and took no longer.
+        """
+        assert reader.ended is not None
+        self.assertEqual((reader.error, reader.sender.wrong), ("", 0))
+        self.assertLess(reader.ended - reader.began, seconds)
 
     def test_dead_holders(self) -> None:
         """
@@ -44,8 +74,14 @@ class DeadHolderTests(SynchronousTestCase):
         """
         for seed in range(6):
             crowd, reader = read_from_the_dead(seed)
-            self.assertIsNotNone(reader.ended)
-            self.assertEqual((reader.error, reader.sender.wrong), ("", 0))
+            self.assert_read_within(1.25, reader)
             self.assertEqual(crowd.origin.reads, 1)
-            assert reader.ended is not None
-            self.assertLess(reader.ended - reader.began, 1.25)
+
+    def test_dead_relays(self) -> None:
+        """
+        Of nodes that were receiving the chunk, too, a second one is waited for at most:
+        the others are looked at when the first is given up.
+        """
+        for seed in range(6):
+            _, reader = read_from_dead_relays(seed)
+            self.assert_read_within(1.5, reader)
