@@ -5,53 +5,61 @@ A chunk that only nodes without power, and one other, hold or receive.
 from twisted.trial.unittest import SynchronousTestCase
 
 from eliop2p.p2p.rendezvous import Homes
-from eliop2p.testing.crowd import Crowd, Reader
+from eliop2p.testing.crowd import Crowd, CrowdNode, Reader
 from eliop2p.testing.crowd_parts import GBIT, CrowdPlan
 
 HOLDERS = 5
 
 
-def read_from_the_dead(seed: int) -> tuple[Crowd, Reader]:
+def crowd_of(plan: CrowdPlan) -> tuple[Crowd, list[CrowdNode]]:
     """
-    Let nodes that are no homes of a chunk read it, all but one of them lose their
-    power, and another node read it then.
+    Make nodes that know each other.
+
+    Returns:
+        The crowd, and those of it that are no homes of its chunk.
     """
-    crowd = Crowd(CrowdPlan(nodes=12, chunks=1, seed=seed))
+    crowd = Crowd(plan)
     crowd.introduce()
-    layout = crowd.layout()
     peers = crowd.nodes[0].members.current().peers
-    homes = Homes().of(layout.chunk(0).id, peers)
-    others = [node for node in crowd.nodes if node.me.node_id not in homes]
-    for node in others[:HOLDERS]:
-        node.read(layout)
-    crowd.pass_time(2.0)
+    homes = Homes().of(crowd.layout().chunk(0).id, peers)
+    return crowd, [node for node in crowd.nodes if node.me.node_id not in homes]
+
+
+def read_after_deaths(crowd: Crowd, others: list[CrowdNode]) -> Reader:
+    """
+    Let all nodes but the first that hold or receive the chunk lose their power, and
+    another one read it.
+    """
     for node in others[1:HOLDERS]:
         crowd.vanish(node)
-    reader = others[HOLDERS].read(layout)
+    reader = others[HOLDERS].read(crowd.layout())
     crowd.pass_time(10.0)
-    return crowd, reader
+    return reader
+
+
+def read_from_the_dead(seed: int) -> tuple[Crowd, Reader]:
+    """
+    Read a chunk that only nodes without power, and one other, hold.
+    """
+    crowd, others = crowd_of(CrowdPlan(nodes=12, chunks=1, seed=seed))
+    for node in others[:HOLDERS]:
+        node.read(crowd.layout())
+    crowd.pass_time(2.0)
+    return crowd, read_after_deaths(crowd, others)
 
 
 def read_from_dead_relays(seed: int) -> tuple[Crowd, Reader]:
     """
-    The same, but those who die are still receiving the chunk from one that lives.
+    The same, but those who died were still receiving the chunk from one that lives.
     """
-    crowd = Crowd(CrowdPlan(nodes=14, chunks=1, seed=seed, store_rate=GBIT))
-    crowd.introduce()
-    layout = crowd.layout()
-    peers = crowd.nodes[0].members.current().peers
-    homes = Homes().of(layout.chunk(0).id, peers)
-    others = [node for node in crowd.nodes if node.me.node_id not in homes]
-    others[0].read(layout)
+    plan = CrowdPlan(nodes=14, chunks=1, seed=seed, store_rate=GBIT)
+    crowd, others = crowd_of(plan)
+    others[0].read(crowd.layout())
     crowd.pass_time(0.04)
     for node in others[1:HOLDERS]:
-        node.read(layout)
+        node.read(crowd.layout())
     crowd.pass_time(0.02)
-    for node in others[1:HOLDERS]:
-        crowd.vanish(node)
-    reader = others[HOLDERS].read(layout)
-    crowd.pass_time(10.0)
-    return crowd, reader
+    return crowd, read_after_deaths(crowd, others)
 
 
 class DeadHolderTests(SynchronousTestCase):
