@@ -62,6 +62,7 @@ class CrowdTests(SynchronousTestCase):
         self.assertGreater(outcome.least, 1.2)
         self.assertGreater(outcome.amplification, outcome.least)
         self.assertLess(outcome.amplification, outcome.least + 0.35)
+        self.assertLess(outcome.amplification, 2.0)
         self.assertLess(outcome.ratio(1.0), 2.0)
 
     def test_slow(self) -> None:
