@@ -4,13 +4,9 @@ Tests for links to peers that say nothing.
 
 import math
 
-from eliop2p.base.errors import (
-    PeerUnreachable,
-)
+from eliop2p.base.errors import PeerUnreachable
 from eliop2p.net.copying_stream import CopyingStream
-from eliop2p.wire.cluster_events import (
-    ForgetObject,
-)
+from eliop2p.wire.cluster_events import ForgetObject
 from tests.p2p.links_case import OBJECT, LinksCase
 
 

@@ -15,7 +15,7 @@ from eliop2p.interfaces import IChunkSink, IMembership, IPeerLinks
 from eliop2p.model.peer import PeerInfo
 from eliop2p.p2p.downlink import Downlink
 from eliop2p.p2p.home import ChunkHome
-from eliop2p.p2p.pace import QUIET, sign_within
+from eliop2p.p2p.pace import QUIET, SLOW_SECONDS, sign_within
 from eliop2p.p2p.patience import OTHER_HOME_AFTER, patience_with_home
 from eliop2p.p2p.rendezvous import Homes
 from eliop2p.p2p.selection import PeerScores
@@ -341,10 +341,8 @@ class Locator:
                 asking.addTimeout(seconds, self._clock)
             located = await asking
         except (PeerError, DeferredTimeoutError):
-            slow = self._is_slow(peer.node_id)
-            if seconds and slow:
-                seconds = max(seconds, sign_within(0.0, slow=True))
-            if seconds and self._links.silence(peer.node_id) >= seconds:
+            least = SLOW_SECONDS if self._is_slow(peer.node_id) else 0.0
+            if seconds and self._links.silence(peer.node_id) >= max(seconds, least):
                 self._links.doubt(peer.node_id)
             self._scores.failed(peer.node_id, self._clock.seconds())
             return None

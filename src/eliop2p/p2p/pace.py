@@ -244,6 +244,7 @@ class Watch:
         """
         silence = self._links.silence(self._peer.node_id)
         usual = self._usual(self._sink)
+        within = sign_within(usual, slow=False)
         held_back = self._links.held_back()
         if now - silence >= self._asked_at:
             self._asked_at = math.inf
@@ -254,10 +255,10 @@ class Watch:
         elif self._asked_at == math.inf:
             self._asked_at = now
             self._links.probe(self._peer)
-        elif now >= self._asked_at + max(ANSWER_WITHIN, usual):
+        elif now >= self._asked_at + within:
             self.error = PeerUnreachable(
                 f"{self._peer.node_id} was silent for {silence:.3g} s"
             )
             self._links.doubt(self._peer.node_id)
         else:
-            self._silent(max(ANSWER_WITHIN, usual))
+            self._silent(within)

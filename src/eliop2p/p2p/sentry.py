@@ -131,10 +131,10 @@ class Sentry:
         least = UNHEARD if self.alarmed else QUIET
         for peer in peers:
             node_id = peer.node_id
-            known = node_id in self._asked or node_id in self._slow
-            if known or links.silence(node_id) < least or not links.reachable(node_id):
+            silence, known = links.silence(node_id), node_id in self._asked
+            if known or silence < least or node_id in self._slow:
                 continue
-            if peer.host or links.silence(node_id) < math.inf:
+            if links.reachable(node_id) and (peer.host or silence < math.inf):
                 links.probe(peer)
                 self._asked[node_id] = self._clock.callLater(
                     within, self._judge, node_id, within

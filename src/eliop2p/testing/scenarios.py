@@ -38,6 +38,11 @@ Progress = Callable[[int, int, float], None]
 Told how many reads of how many have ended, and the seconds that have passed.
 """
 
+Event = tuple[float, Callable[[], None]]
+"""
+Seconds after the start of the reads, and what happens then.
+"""
+
 
 @attrs.frozen(kw_only=True)
 class Outcome:
@@ -94,7 +99,7 @@ def _silent(_done: int, _of: int, _seconds: float) -> None:
 
 def read_all(
     crowd: Crowd,
-    events: tuple[tuple[float, Callable[[], None]], ...] = (),
+    events: tuple[Event, ...] = (),
     progress: Progress = _silent,
     counts: Callable[[CrowdNode], bool] = lambda _: True,
 ) -> Outcome:
@@ -195,16 +200,13 @@ def killed(
     crowd = Crowd(plan)
     crowd.introduce()
     victims = _some(crowd, part)
-    least = []
+    survivors = [node for node in crowd.nodes if node not in victims]
 
     def kill() -> None:
         for node in victims:
             crowd.vanish(node)
-        survivors = [node for node in crowd.nodes if node not in victims]
-        least.append(least_sent(crowd, [survivors]))
 
-    outcome = read_all(crowd, ((plan.bound / 2, kill),), progress)
-    return attrs.evolve(outcome, least=max(1.0, *least))
+    return _read_despite(crowd, (plan.bound / 2, kill), [survivors], progress)
 
 
 def slow(plan: CrowdPlan, progress: Progress = _silent, part: float = 0.05) -> Outcome:
@@ -252,15 +254,37 @@ def parted(
     sides = {node.me.host: int(at < half) for at, node in enumerate(crowd.nodes)}
     fabric = crowd.network.fabric
     start = plan.bound / 4
-    least = []
+    cut, heal = (start, lambda: fabric.split(sides)), (start + seconds, fabric.join)
+    halves = [crowd.nodes[:half], crowd.nodes[half:]]
+    return _read_despite(crowd, cut, halves, progress, heal)
 
-    def cut() -> None:
-        fabric.split(sides)
-        least.append(least_sent(crowd, [crowd.nodes[:half], crowd.nodes[half:]]))
 
-    events = ((start, cut), (start + seconds, fabric.join))
-    outcome = read_all(crowd, events, progress)
-    return attrs.evolve(outcome, least=max(1.0, *least))
+def _read_despite(
+    crowd: Crowd,
+    loss: Event,
+    groups: list[list[CrowdNode]],
+    progress: Progress,
+    *later: Event,
+) -> Outcome:
+    """
+    Let every node read the object, and something be lost meanwhile.
+
+    Args:
+        crowd: The nodes.
+        loss: What happens.
+        groups: The nodes that can reach each other after it.
+        progress: Told how it goes.
+        later: What happens after it.
+    """
+    least = [1.0]
+    seconds, lose = loss
+
+    def happen() -> None:
+        lose()
+        least.append(least_sent(crowd, groups))
+
+    outcome = read_all(crowd, ((seconds, happen), *later), progress)
+    return attrs.evolve(outcome, least=max(least))
 
 
 def controlled(plan: CrowdPlan, progress: Progress = _silent) -> Outcome:
